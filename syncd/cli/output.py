@@ -1,0 +1,125 @@
+"""Writing to standard output and standard error: text, JSON, and what happens when nobody reads.
+
+Everything that a command prints goes through here. A reader that went away (``| head``) raises
+:class:`OutputClosed`, which ends the command quietly; :func:`say` and :func:`note` never raise it.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import re
+import shutil
+import sys
+from collections.abc import Iterable, Iterator
+from typing import Any, TextIO
+
+from syncd.errors import SyncdError
+from syncd.host.text import terminal_safe
+
+_UNSAFE_IN_JSON = re.compile(
+    "[\x7f-\x9f\xad\u061c\u180e\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff\ufff9-\ufffb"
+    "\ud800-\udfff\U000e0000-\U000e007f]"
+)
+"""Characters that JSON may hold as they are, and that a terminal obeys, hides or trips over."""
+
+
+class OutputClosed(Exception):
+    """Whoever read standard output has gone."""
+
+
+@contextlib.contextmanager
+def closing() -> Iterator[None]:
+    """Turn a broken standard output into :class:`OutputClosed`."""
+    try:
+        yield
+    except BrokenPipeError:
+        raise OutputClosed from None
+
+
+def write(text: str) -> None:
+    """Write to standard output as it is."""
+    with closing():
+        sys.stdout.write(text)
+
+
+def write_bytes(data: bytes) -> None:
+    """Write to standard output past its encoding: for formats that are UTF-8 by definition."""
+    with closing():
+        sys.stdout.flush()
+        sys.stdout.buffer.write(data)
+
+
+def flush() -> None:
+    """Have all that was written reach whoever reads."""
+    with closing():
+        sys.stdout.flush()
+
+
+def say(text: str) -> None:
+    """Print a line on standard output, for commands whose work counts more than their words."""
+    with contextlib.suppress(OutputClosed):
+        write(text + "\n")
+        flush()
+
+
+def note(text: str) -> None:
+    """Print a line on standard error: what is not the command's result."""
+    with contextlib.suppress(OSError):
+        sys.stderr.write(text + "\n")
+        sys.stderr.flush()
+
+
+def complain(error: SyncdError) -> None:
+    """Print an error's message on standard error, harmless and without a traceback."""
+    first, *more = str(error).split("\n")
+    note("\n".join([f"syncd: {terminal_safe(first)}", *(terminal_safe(line) for line in more)]))
+
+
+def abandon() -> None:
+    """After OutputClosed: let Python's own last flush go nowhere instead of complaining."""
+    with contextlib.suppress(OSError, ValueError):
+        nowhere = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(nowhere, sys.stdout.fileno())
+        os.close(nowhere)
+
+
+def tolerate_any_text() -> None:
+    """Have characters that the terminal's encoding lacks escaped instead of refused."""
+    for stream in (sys.stdout, sys.stderr):
+        with contextlib.suppress(AttributeError, ValueError):
+            stream.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]
+
+
+def is_terminal(stream: TextIO | None = None) -> bool:
+    """Whether a person looks at it: standard output if no stream is given."""
+    with contextlib.suppress(AttributeError, ValueError):
+        return (stream or sys.stdout).isatty()
+    return False
+
+
+def width() -> int:
+    """Columns of the terminal."""
+    return max(20, shutil.get_terminal_size((80, 24)).columns)
+
+
+def json_text(value: Any) -> str:
+    """A value as JSON on one line: valid UTF-8, and harmless on a terminal."""
+    text = json.dumps(value, ensure_ascii=False, separators=(",", ":"))
+    return _UNSAFE_IN_JSON.sub(_escaped, text)
+
+
+def _escaped(match: re.Match[str]) -> str:
+    character = match[0]
+    if "\ud800" <= character <= "\udfff":
+        return "\\ufffd"
+    units = character.encode("utf-16-be")
+    return "".join(f"\\u{units[i] << 8 | units[i + 1]:04x}" for i in range(0, len(units), 2))
+
+
+def write_json_lines(values: Iterable[Any]) -> None:
+    """Write one JSON document per line."""
+    for value in values:
+        write_bytes(json_text(value).encode() + b"\n")
+    flush()
