@@ -44,7 +44,8 @@ class AdaptiveSemaphore:
 
     async def acquire(self) -> None:
         """Wait for a permit."""
-        if self._in_use < self._limit and not self.waiting:
+        # While a permit is free nobody waits: whoever freed it has handed it on.
+        if self._in_use < self._limit:
             self._in_use += 1
             return
         waiter: asyncio.Future[None] = asyncio.get_running_loop().create_future()

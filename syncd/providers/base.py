@@ -117,6 +117,7 @@ def segment(id: str) -> str:
 def usable_id(id: str) -> bool:
     """Whether an id can be an identity at all.
 
-    A dot or two, percent-encoded or not, mean another place in any URL.
+    A dot or two, percent-encoded or not, mean another place in any URL; behind a NUL a database's
+    JSON functions see nothing.
     """
-    return 0 < len(id) <= LONGEST_ID and id not in {".", ".."}
+    return 0 < len(id) <= LONGEST_ID and "\0" not in id and id not in {".", ".."}

@@ -23,6 +23,8 @@ def settle_applications(
     An application lives while a live token names it, and is called what most of these call it
     (of equals the first in order), so that the result does not hang on who was read last.
     """
+    if after == 0 and not _unsettled(db, run.organization):
+        return None
     keys = [
         row[0]
         for row in db.all(
@@ -31,6 +33,11 @@ def settle_applications(
         )
     ]
     if not keys:
+        with db.transaction():
+            check_lease(db, run.organization, run.owner)
+            db.connection.execute(
+                "UPDATE t_organization SET unsettled = 0 WHERE key = ?", (run.organization,)
+            )
         return None
     rows = db.connection.execute(
         "SELECT a.key, a.name, a.changed_at, a.removed_at, t.application_name, count(t.key)"
@@ -51,6 +58,11 @@ def settle_applications(
     return Key(keys[-1])
 
 
+def _unsettled(db: Database, organization: int) -> bool:
+    """Whether tokens were written since applications were brought up to date."""
+    return bool(db.one("SELECT unsettled FROM t_organization WHERE key = ?", (organization,))[0])
+
+
 def _settle(
     db: Database,
     run: OpenRun,
@@ -60,25 +72,27 @@ def _settle(
 ) -> list[Change]:
     """One application, given the name that most of its live tokens show."""
     key, name, changed_at, removed_at, wanted, tokens = row
-    # changed_at 0: made along with a token, and not in the change feed yet.
-    in_feed = changed_at != 0 and removed_at is None
+    known = removed_at is None
     before = after = None
-    if tokens == 0 and in_feed:
+    values: tuple[object, ...]
+    if tokens == 0 and known:
         kind, what = REMOVED, "removed"
         before = to_json({"name": name})
         assignment, values = "removed_at = ?", (now,)
-    elif tokens == 0 and removed_at is None:
-        # All its tokens went before it came into the change feed, so neither does its end.
-        db.connection.execute("UPDATE t_application SET removed_at = ? WHERE key = ?", (now, key))
-        return []
-    elif tokens and not in_feed:
+    elif tokens and not known:
         kind, what = ADDED, "added"
-        assignment = "removed_at = NULL, changed_at = ?, name = ?"
-        values = (now, wanted or "")  # type: ignore[assignment]
+        assignment, values = "removed_at = NULL, changed_at = ?, name = ?", (now, wanted)
+    elif tokens and changed_at == 0:
+        # Until now it had the name of whichever token came first: to settle it is no change.
+        db.connection.execute(
+            "UPDATE t_application SET name = ?, changed_at = first_seen_at WHERE key = ?",
+            (wanted, key),
+        )
+        return []
     elif tokens and wanted != name:
         kind, what = CHANGED, "changed"
         before, after = to_json({"name": name}), to_json({"name": wanted})
-        assignment, values = "changed_at = ?, name = ?", (now, wanted)  # type: ignore[assignment]
+        assignment, values = "changed_at = ?, name = ?", (now, wanted)
     else:
         return []
     db.connection.execute(f"UPDATE t_application SET {assignment} WHERE key = ?", (*values, key))

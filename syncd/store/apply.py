@@ -21,9 +21,11 @@ from syncd.store.exceptions import forget_exceptions, note_exception
 from syncd.store.lease import beat
 from syncd.store.listings import record_page, record_tombstones
 from syncd.store.missing import forget
-from syncd.store.openrun import OpenRun, Tally
-from syncd.store.rows import RowWriter, find_collections, find_rows, last_key
+from syncd.store.openrun import OpenRun, Tally, note_unsettled
+from syncd.store.rows import RowWriter, find_collections, find_rows, last_key, write_changes
 from syncd.store.tables import (
+    ADDED,
+    APPLICATION_CODE,
     BY_COLLECTION,
     PARENT_KIND,
     RELATION,
@@ -46,6 +48,7 @@ def apply(db: Database, run: OpenRun, batch: Batch) -> Counts:
             for item in batch.items:
                 if isinstance(item, Exceptional):
                     note_exception(db, run, item, batch.now)
+            note_unsettled(db, run.organization, tally)
             _record_run(db, run, batch, tally.counts)
     except BaseException:  # whatever went wrong: nothing of the batch is in
         # What memory says was shown may be ahead of what is committed.
@@ -190,7 +193,7 @@ class _Applying:
     def _know_applications(
         self, reads: Sequence[AtomicRead | PagedRead], pages: Sequence[Entities]
     ) -> None:
-        """Give each application that a token names a row; its history is written at the end."""
+        """Give each application that a token names a row; its name is settled when the run ends."""
         names = {
             e.application_id: e.application_name
             for page in pages
@@ -219,6 +222,14 @@ class _Applying:
                 for i, id in enumerate(new)
             ],
         )
+        write_changes(
+            self._db,
+            [
+                (self._run.key, self._now, APPLICATION_CODE, first + i, ADDED, None, None)
+                for i in range(len(new))
+            ],
+        )
+        self._tally.add("application", "added", len(new))
         self._applications |= {id: first + i for i, id in enumerate(new)}
 
     def _bad_ids(self, table: Table, read: AtomicRead | PagedRead) -> list[str | int]:

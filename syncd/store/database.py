@@ -141,17 +141,34 @@ class Database:
             ) from error
 
     def _prepare(self) -> None:
-        found = self._check_ours()
         execute = self.connection.execute
+        # One state of the file: another process may be making it at this moment.
+        execute("BEGIN")
+        found = self._check_ours()
+        execute("COMMIT")
         if found == 0:
             execute("PRAGMA auto_vacuum = INCREMENTAL")
-        execute("PRAGMA journal_mode = WAL")
+        self._enter_wal()
         execute("PRAGMA synchronous = NORMAL")
         execute("PRAGMA foreign_keys = ON")
         execute("PRAGMA cache_size = -4000")
         execute("PRAGMA journal_size_limit = 16777216")
         if found < self.version:
             self._migrate()
+
+    def _enter_wal(self) -> None:
+        """Switch to WAL. SQLite does not wait by itself when others open the file right now."""
+        deadline = time.monotonic() + BUSY_TIMEOUT
+        while True:
+            try:
+                self.connection.execute("PRAGMA journal_mode = WAL")
+            except sqlite3.OperationalError as error:
+                busy = error.sqlite_errorname.startswith("SQLITE_BUSY")
+                if not busy or time.monotonic() >= deadline:
+                    raise
+                time.sleep(0.01)
+            else:
+                return
 
     def _check_ours(self) -> int:
         """The schema version found. Raises when the file is not for this program to write."""
@@ -251,6 +268,5 @@ class Database:
             return False
 
     def _drop(self) -> None:
-        if self._connection is not None:
-            self._connection.close()
-            self._connection = None
+        self.connection.close()
+        self._connection = None

@@ -78,15 +78,17 @@ def missing(db: Database, run: OpenRun, kind: Kind, after: Key, limit: int) -> l
     """Rows that this run's passes did not show and that have no proof yet, in key order."""
     table = TABLES[kind]
     subject = "r.subject_id" if table is RELATION else "r.id"
+    tombstone = "0"
+    if table is USER:
+        tombstone = "EXISTS (SELECT 1 FROM t_tombstone b WHERE b.run = m.run AND b.row = m.row)"
     rows = db.all(
-        f"SELECT m.row, {subject}, m.parent, m.passes,"
-        " EXISTS (SELECT 1 FROM t_tombstone b WHERE ? AND b.run = m.run AND b.row = m.row)"
+        f"SELECT m.row, {subject}, m.parent, m.passes, {tombstone}"
         f" FROM t_missing m CROSS JOIN {table.name} r ON r.key = m.row"
         " WHERE m.entity = ? AND m.organization = ? AND m.run = ? AND m.row > ?"
         " AND r.removed_at IS NULL AND NOT EXISTS (SELECT 1 FROM t_removal x"
         " WHERE x.run = m.run AND x.entity = m.entity AND x.row = m.row)"
         " ORDER BY m.row LIMIT ?",
-        (table is USER, table.code, run.organization, run.key, after, limit),
+        (table.code, run.organization, run.key, after, limit),
     )
     return [Missing(Key(key), id, parent, passes, bool(t)) for key, id, parent, passes, t in rows]
 

@@ -72,3 +72,13 @@ class Tally:
         if rows:
             target = self.counts.setdefault(str(entity), {})
             target[kind] = target.get(kind, 0) + rows
+
+
+def note_unsettled(db: Database, organization: int, tally: Tally) -> None:
+    """Tokens were written: applications have to be brought up to date before the run ends."""
+    tokens = tally.counts.get("token", {})
+    if any(tokens.get(what) for what in ("added", "changed", "removed", "refreshed")):
+        db.connection.execute(
+            "UPDATE t_organization SET unsettled = 1 WHERE key = ? AND unsettled = 0",
+            (organization,),
+        )

@@ -11,21 +11,17 @@ from syncd.store.base import Counts, Hold, Staged
 from syncd.store.database import Database
 from syncd.store.lease import beat, check_lease
 from syncd.store.missing import forget
-from syncd.store.openrun import OpenRun, Tally
+from syncd.store.openrun import OpenRun, Tally, note_unsettled
 from syncd.store.rows import remove_rows
 from syncd.store.tables import GROUP, RELATION, TABLES, TOKEN, USER, Table
 
 
 def staged(db: Database, run: OpenRun, kind: Kind) -> Staged:
-    """The staged removals of an entity as one sum, with a digest of which rows they are.
-
-    Rows that went with their user or group meanwhile are not counted again.
-    """
+    """The staged removals of an entity as one sum, with a digest of which rows they are."""
     table = TABLES[kind]
     digest, rows = blake2b(digest_size=16), 0
     for (key,) in db.connection.execute(
-        f"SELECT x.row FROM t_removal x CROSS JOIN {table.name} r ON r.key = x.row"
-        " WHERE x.run = ? AND x.entity = ? AND r.removed_at IS NULL ORDER BY x.row",
+        "SELECT row FROM t_removal WHERE run = ? AND entity = ? ORDER BY row",
         (run.key, table.code),
     ):
         digest.update(b"%d," % key)
@@ -126,6 +122,7 @@ def sweep(db: Database, run: OpenRun, kind: Kind, now: float, limit: int) -> Cou
         beat(db, run.organization, run.owner, now)
         _take_along(db, run, table, keys, int(now), tally)
         _remove(db, run, table, keys, int(now), tally)
+        note_unsettled(db, run.organization, tally)
         count_in_run(db, run, tally)
     run.add(tally.counts)
     return tally.counts

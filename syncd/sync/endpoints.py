@@ -60,8 +60,7 @@ async def users(context: Context) -> RunState:
                 raise EndpointFailed(str(error), error)
             progress.total, progress.total_final = progress.done, True
             await _find_gone_users(context)
-            if await removal.judge(context, kind, full=_full(context, endpoint)):
-                await _sweeping(context, endpoint)
+            await _judge(context, endpoint, kind)
         _enter(context, endpoint, "removing")
         await removal.sweep(context, kind)
     finally:
@@ -96,8 +95,7 @@ async def tokens(context: Context) -> RunState:
         work = Children(context, endpoint, CollectionKind.USERS, CollectionKind.TOKENS)
         await work.work_off()
         await context.writer.commit()
-        if await removal.judge(context, kind, full=_full(context, endpoint)):
-            await _sweeping(context, endpoint)
+        await _judge(context, endpoint, kind)
     _enter(context, endpoint, "removing")
     await removal.sweep(context, kind)
     return _outcome(context, endpoint)
@@ -117,10 +115,7 @@ async def relations(context: Context) -> RunState:
         if unlisted is not None and not context.endpoint(endpoint).rows:
             raise EndpointFailed(str(unlisted), unlisted)
         await _find_gone_relations(context, listed=unlisted is None)
-        full = _full(context, endpoint)
-        passed = [await removal.judge(context, kind, full=full) for kind in _RELATION_KINDS]
-        if any(passed):
-            await _sweeping(context, endpoint)
+        await _judge(context, endpoint, *_RELATION_KINDS)
     _enter(context, endpoint, "removing")
     for kind in _RELATION_KINDS:
         await removal.sweep(context, kind)
@@ -145,11 +140,15 @@ async def _find_gone_relations(context: Context, *, listed: bool) -> None:
     await removal.hear_witnesses(context, reader, Kind.RELATION)
 
 
-async def _sweeping(context: Context, endpoint: str) -> None:
-    """From here on a restart goes on with the removals: the guard has spoken."""
+async def _judge(context: Context, endpoint: str, *kinds: Kind) -> None:
+    """Have the guard judge; from then on a restart goes on with what it let pass."""
+    full = _full(context, endpoint)
+    passed = [kind for kind in kinds if await removal.judge(context, kind, full=full)]
     await context.store.set_endpoint(
         context.run.key, endpoint, context.clock.time(), phase=removal.SWEEPING
     )
+    for kind in passed if full else ():
+        await removal.forget_hold(context, kind)
 
 
 def _full(context: Context, endpoint: str) -> bool:

@@ -86,7 +86,10 @@ async def _ask(
 
 
 async def judge(context: Context, kind: Kind, *, full: bool) -> bool:
-    """Let the guard judge the staged removals as one sum; False when they are held."""
+    """Let the guard judge the staged removals as one sum; False when they are held.
+
+    What was held before and passes now stays on record until :func:`forget_hold`.
+    """
     run, now = context.run.key, context.clock.time()
     staged = await context.store.staged(run, kind)
     judgement = context.guard.judge(staged, now, full=full)
@@ -106,7 +109,6 @@ async def judge(context: Context, kind: Kind, *, full: bool) -> bool:
         )
         return False
     if full and staged.hold is not None:
-        await context.store.unhold(run, kind)
         _log.info(
             "removals_released",
             organization=context.config.name,
@@ -115,6 +117,15 @@ async def judge(context: Context, kind: Kind, *, full: bool) -> bool:
             rows=staged.rows,
         )
     return True
+
+
+async def forget_hold(context: Context, kind: Kind) -> None:
+    """After a complete pass that the guard let pass: nothing of it is held any more.
+
+    Only once the endpoint is marked as sweeping: a crash before that has the guard judge again.
+    """
+    if (await context.store.staged(context.run.key, kind)).hold is not None:
+        await context.store.unhold(context.run.key, kind)
 
 
 async def sweep(context: Context, kind: Kind) -> None:

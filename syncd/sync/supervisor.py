@@ -111,7 +111,9 @@ class Supervisor:
         organization = await self._bind()
         async with self._lease(organization, force=options.dry):
             now = self._clock.time()
-            oldest = math.inf if options.dry else now - self._oldest
+            # What the user let through holds for every endpoint, so none may be finished already.
+            afresh = options.dry or options.allow_removals
+            oldest = math.inf if afresh else now - self._oldest
             record = await self._store.open_run(organization, wanted, now, oldest)
             self.progress.run, self.progress.resumed = record.key, record.resumed
             self.progress.counts = {e: dict(c) for e, c in record.counts.items()}
@@ -179,6 +181,7 @@ class Supervisor:
             await asyncio.shield(self._leave(context, "stopped"))
             raise
         except (UpstreamError, CredentialError) as error:
+            await context.writer.close()
             return await self._finish(context, [], RunState.FAILED, error)
         except RunUnderWay:
             # The run is another process's now.
@@ -261,7 +264,6 @@ class Supervisor:
                 tasks = [group.create_task(self._endpoint(context, name)) for name in wanted]
                 results = [await task for task in tasks]
                 await context.writer.close()
-                await self._settle_applications(context)
                 for helper in helpers:
                     helper.cancel()
         except BaseExceptionGroup as failures:
@@ -333,11 +335,6 @@ class Supervisor:
             return RunState.FAILED, str(error)
 
     async def _settle_applications(self, context: Context) -> None:
-        if not any(
-            self.progress.counts.get("token", {}).get(what)
-            for what in ("added", "changed", "removed", "refreshed")
-        ) and not self.progress.counts.get("user", {}).get("removed"):
-            return
         after: Key | None = Key(0)
         while after is not None:
             after = await self._store.settle_applications(
@@ -346,9 +343,10 @@ class Supervisor:
 
     async def _leave(self, context: Context, reason: str) -> None:
         """Commit what was read and leave the run to be resumed."""
-        with contextlib.suppress(StoreError):
+        # Nothing can be said to a database that is gone, or for a run that somebody took over.
+        with contextlib.suppress(StoreError, RunUnderWay):
             await context.writer.close()
-        with contextlib.suppress(StoreError):
+        with contextlib.suppress(StoreError, RunUnderWay):
             await self._store.finish_run(
                 context.run.key, RunState.INTERRUPTED, reason, self._clock.time(), final=False
             )
@@ -360,6 +358,7 @@ class Supervisor:
         state: RunState,
         error: SyncdError | None,
     ) -> RunResult:
+        await self._settle_applications(context)
         reason = str(error) if error else "; ".join(r.reason for r in results if r.reason)
         totals = await self._store.finish_run(
             context.run.key, state, reason, self._clock.time(), final=True

@@ -142,7 +142,7 @@ async def test_invariant_10_a_hostile_name_is_harmless_wherever_it_is_shown(
     database = str(world.database)
     for words in (
         ["apps", "--database", database],
-        ["changes", "--database", database],
+        ["changes", "--database", database, "--limit", "0"],
         ["apps", "--database", database, "--json"],
         ["export", "applications", "--format", "csv", "--database", database],
         ["export", "users", "--format", "csv", "--database", database],

@@ -46,8 +46,6 @@ ODD = [
     "a:b",
     "a\nb",
     "a\r\nX-Evil: 1\r\n\r\nGET /x HTTP/1.1",
-    "\0",
-    "a\0b",
     "\x7f",
     "\N{RIGHT-TO-LEFT OVERRIDE}exe",
     "\N{ZERO WIDTH SPACE}",
@@ -82,7 +80,7 @@ async def test_an_id_reaches_the_server_as_itself(id: str) -> None:
     assert b"X-Evil: 1" not in server.requests[1]
 
 
-@pytest.mark.parametrize("id", ["", ".", "..", "x" * (LONGEST_ID + 1), "x" * 10_000])
+@pytest.mark.parametrize("id", ["", ".", "..", "\0", "a\0b", "x" * (LONGEST_ID + 1), "x" * 10_000])
 async def test_what_can_be_no_segment_is_never_sent(id: str) -> None:
     for kind in (CollectionKind.TOKENS, CollectionKind.MEMBERS):
         with pytest.raises(UpstreamError) as caught:

@@ -138,7 +138,7 @@ def test_a_bad_token_is_known_by_its_application() -> None:
 
 
 @each_kind
-@pytest.mark.parametrize("id", ["", ".", "..", "x" * (LONGEST_ID + 1), "x" * 10_000])
+@pytest.mark.parametrize("id", ["", ".", "..", "\0", "a\0b", "x" * (LONGEST_ID + 1), "x" * 10_000])
 def test_what_can_be_no_id_is_a_bad_record(collection: Collection, id: str) -> None:
     page = parse(collection, listing(collection, record(collection, id), record(collection, "1")))
     assert len(page.entities) == 1

@@ -6,6 +6,7 @@ CREATE TABLE t_organization (
   name       TEXT NOT NULL UNIQUE,
   provider   TEXT NOT NULL,
   customer   TEXT NOT NULL DEFAULT '',          -- the provider's own id; bound at the first sync
+  unsettled  INTEGER NOT NULL DEFAULT 0 CHECK (unsettled IN (0, 1)),  -- tokens changed, applications not yet
   created_at REAL NOT NULL
 ) STRICT;
 
