@@ -83,6 +83,8 @@ class Relation(Frozen, frozen=True):
     object_kind: str = "group"
     """``group`` or ``application``."""
     role_id: str = ""
+    subject_email: str = ""
+    """As the listing shows it; stored, and no change: it is the subject's, not the relation's."""
 
 
 Entity = User | Token | Group | Relation

@@ -35,7 +35,6 @@ _CODES = {
     ExitCode.USAGE: "wrong usage",
     ExitCode.UNAVAILABLE: "the database or the provider is not available",
     ExitCode.CANNOT_CREATE: "a file cannot be created",
-    ExitCode.BRAKE: "stopped by the emergency brake",
     ExitCode.NO_PERMISSION: "a credential or a permission is missing",
     ExitCode.CONFIG: "the configuration is wrong",
     ExitCode.INTERRUPTED: "interrupted",
@@ -65,6 +64,11 @@ def command(
     config_file(parser, default=argparse.SUPPRESS)
     parser.set_defaults(execute=run)
     return parser
+
+
+def notes(parser: argparse.ArgumentParser, text: str) -> None:
+    """Have a command's help explain something before its example."""
+    parser.epilog = f"{text}\n{parser.epilog}"
 
 
 def config_file(parser: argparse.ArgumentParser, default: object) -> None:
@@ -119,6 +123,41 @@ def count(text: str) -> int:
     if not 0 <= value <= 2**62:
         raise argparse.ArgumentTypeError(f"{text!r} is not a number from 0 on")
     return value
+
+
+def users(text: str) -> int:
+    """A number of users, 1 or more."""
+    try:
+        value = count(text)
+    except argparse.ArgumentTypeError:
+        value = 0
+    if not value:
+        raise argparse.ArgumentTypeError(f"{text!r} is no number of users: 1 or more")
+    return value
+
+
+def view(text: str) -> str:
+    """The name of a view."""
+    if text in VIEWS:
+        return text
+    live = text.removesuffix("_all")
+    hint = f"write `{live} --all`" if live in VIEWS else f"there are {', '.join(VIEWS)}"
+    raise argparse.ArgumentTypeError(f"no view {text!r}; {hint}")
+
+
+def fault(text: str) -> str:
+    """``NAME=SHARE`` with the name of a fault that the demo directory knows."""
+    import difflib
+
+    from syncd.demo import FAULT_NAMES
+
+    name = text.partition("=")[0]
+    if name in FAULT_NAMES:
+        return text
+    alike = [known for known in FAULT_NAMES if name and name in known]
+    near = alike or difflib.get_close_matches(name, FAULT_NAMES, 3, 0.5)
+    hint = f"near it: {', '.join(near)}" if near else "`syncd demo --help` lists them"
+    raise argparse.ArgumentTypeError(f"no fault {name!r}; {hint}")
 
 
 def duration(text: str) -> float:

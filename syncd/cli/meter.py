@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 
 from syncd.sync.progress import EndpointProgress, Progress
@@ -61,6 +62,8 @@ class EndpointView:
     progress: EndpointProgress
     rate: float | None
     left: float | None
+    earlier: bool = False
+    """It ended in an earlier process of its run."""
 
     @property
     def working(self) -> bool:
@@ -69,10 +72,18 @@ class EndpointView:
 
     @property
     def count(self) -> str:
-        """Units done, and of how many; ``+`` when more may come."""
+        """Units done, and of how many."""
         done, total = self.progress.done, self.progress.total
         if total is None:
             return f"{done:,}" if done else ""
+        return f"{done:,} of {total:,}{'' if self.progress.total_final else ' so far'}"
+
+    @property
+    def short_count(self) -> str:
+        """The same, shorter: ``+`` when more may come."""
+        done, total = self.progress.done, self.progress.total
+        if total is None:
+            return self.count
         return f"{done:,}/{total:,}{'' if self.progress.total_final else '+'}"
 
     @property
@@ -88,11 +99,21 @@ class EndpointView:
 
     @property
     def eta(self) -> str:
-        """How long it will take; ``>`` when more may come."""
+        """How long it will take."""
+        over = "" if self.progress.total_final else "over "
+        return f"{over}{self._seconds_left} left" if self._seconds_left else ""
+
+    @property
+    def short_eta(self) -> str:
+        """The same, shorter: ``>`` when more may come."""
+        sign = "" if self.progress.total_final else ">"
+        return f"eta {sign}{self._seconds_left}" if self._seconds_left else ""
+
+    @property
+    def _seconds_left(self) -> str:
         if self.left is None or self.progress.state != "running":
             return ""
-        sign = "" if self.progress.total_final else ">"
-        return f"eta {sign}{format_duration(max(1, round(self.left)))}"
+        return format_duration(max(1, round(self.left)))
 
     @property
     def parallel(self) -> str:
@@ -113,7 +134,26 @@ class EndpointView:
             phase = self.progress.phase
             return self.progress.state if self.progress.state == "waiting" else phase
         reason = f": {self.progress.reason}" if self.progress.reason else ""
-        return f"{self.progress.state}{reason}"
+        return f"{self.progress.state}{' earlier' if self.earlier else ''}{reason}"
+
+
+_Cell = Callable[[EndpointView], str]
+CELLS: dict[str, _Cell] = {
+    "count": lambda view: view.count,
+    "share": lambda view: view.share,
+    "speed": lambda view: view.speed,
+    "eta": lambda view: view.eta,
+    "parallel": lambda view: view.parallel,
+    "unreadable": lambda view: view.unreadable,
+    "status": lambda view: view.status,
+}
+"""What a line shows after the bar."""
+
+SHORT: dict[str, _Cell] = {
+    "count": lambda view: view.short_count,
+    "eta": lambda view: view.short_eta,
+}
+"""The same in fewer columns."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,13 +163,27 @@ class RunView:
     progress: Progress
     endpoints: tuple[EndpointView, ...]
     elapsed: float
+    left_as: str = ""
+    """What the run is called if nobody works on it any more although it has not ended."""
 
     @property
     def finished(self) -> bool:
         """All its endpoints have ended."""
         return bool(self.endpoints) and not any(view.working for view in self.endpoints)
 
-    def stopped(self) -> RunView:
+    @property
+    def outcome(self) -> str:
+        """One word for how it ended: done, partial, failed or stopped; empty while it goes on."""
+        if not self.finished:
+            return self.left_as
+        states = {view.progress.state for view in self.endpoints}
+        if states & {"stopped", "interrupted"}:
+            return self.left_as or "stopped"
+        if states == {"succeeded"}:
+            return "done"
+        return "failed" if states <= {"failed", "aborted"} else "partial"
+
+    def left(self, word: str) -> RunView:
         """The run as it was left: what was running has stopped, and nothing is waited for."""
         endpoints = tuple(
             replace(view, progress=replace(view.progress, state="stopped"))
@@ -137,7 +191,8 @@ class RunView:
             else view
             for view in self.endpoints
         )
-        return replace(self, progress=replace(self.progress, waiting=""), endpoints=endpoints)
+        progress = replace(self.progress, waiting="")
+        return replace(self, progress=progress, endpoints=endpoints, left_as=word)
 
     @property
     def title(self) -> str:
@@ -146,6 +201,20 @@ class RunView:
         words += ["resumed"] if self.progress.resumed else []
         words += ["dry run"] if self.progress.dry else []
         return ", ".join(words)
+
+
+_UNITS = {"users": "user", "relations": "group"}
+"""What an endpoint's units are among the run's counts; those of tokens are not there."""
+
+
+def _ended_earlier(run: Progress, endpoint: EndpointProgress) -> bool:
+    """Whether an endpoint of a resumed run had ended before this process began."""
+    ended = endpoint.state in {"succeeded", "partial"}
+    return run.resumed and ended and endpoint.total is None and not endpoint.rows
+
+
+def _read(run: Progress, endpoint: str) -> int:
+    return run.counts.get(_UNITS.get(endpoint, ""), {}).get("read", 0)
 
 
 class RunMeter:
@@ -160,10 +229,14 @@ class RunMeter:
         views = []
         for endpoint in list(self.progress.endpoints.values()):
             copied = replace(endpoint)
+            earlier = _ended_earlier(self.progress, copied)
+            if earlier and not copied.done:
+                # Nobody counted in this process; the run's own figures know.
+                copied.done = _read(self.progress, copied.endpoint)
             meter = self._meters.setdefault(copied.endpoint, Meter())
             if copied.state != "waiting":
                 meter.update(now, copied.done, copied.rows)
             left = meter.seconds_left(copied.total) if copied.total is not None else None
-            views.append(EndpointView(copied, meter.rows_per_second, left))
+            views.append(EndpointView(copied, meter.rows_per_second, left, earlier))
         elapsed = max(0.0, now - self.progress.started) if self.progress.started else 0.0
         return RunView(replace(self.progress), tuple(views), elapsed)

@@ -24,6 +24,10 @@ _UNSAFE_IN_JSON = re.compile(
 )
 """Characters that JSON may hold as they are, and that a terminal obeys, hides or trips over."""
 
+_COLOURS = re.compile(r"\x1b\[[0-9;]*m")
+_WORDS = re.compile(r"(?:`[^`]*`|[^ `]|`)+ *")
+"""Words with the spaces behind them; what is in backquotes is one word."""
+
 
 class OutputClosed(Exception):
     """Whoever read standard output has gone."""
@@ -58,16 +62,19 @@ def flush() -> None:
 
 
 def say(text: str) -> None:
-    """Print a line on standard output, for commands whose work counts more than their words."""
+    """Print lines on standard output, for commands whose work counts more than their words.
+
+    On a terminal they are wrapped, unless they are a JSON document.
+    """
     with contextlib.suppress(OutputClosed):
-        write(text + "\n")
+        write((text if text.startswith("{") else wrapped(text)) + "\n")
         flush()
 
 
 def note(text: str) -> None:
-    """Print a line on standard error: what is not the command's result."""
+    """Print lines on standard error: what is not the command's result."""
     with contextlib.suppress(OSError):
-        sys.stderr.write(text + "\n")
+        sys.stderr.write(wrapped(text, sys.stderr) + "\n")
         sys.stderr.flush()
 
 
@@ -99,9 +106,45 @@ def is_terminal(stream: TextIO | None = None) -> bool:
     return False
 
 
-def width() -> int:
-    """Columns of the terminal."""
-    return max(20, shutil.get_terminal_size((80, 24)).columns)
+def width(stream: TextIO | None = None) -> int:
+    """Columns of the terminal: that of standard output if no stream is given."""
+    columns = shutil.get_terminal_size((0, 0)).columns
+    if not columns:
+        with contextlib.suppress(OSError, AttributeError, ValueError):
+            columns = os.get_terminal_size((stream or sys.stdout).fileno()).columns
+    return max(20, columns or 80)
+
+
+def wrapped(text: str, stream: TextIO | None = None) -> str:
+    """Lines as they fit on a terminal, broken between words; elsewhere as they are.
+
+    What stands in backquotes, such as a command, stays together. An indented line goes on
+    indented deeper.
+    """
+    if not is_terminal(stream):
+        return text
+    columns = width(stream)
+    return "\n".join(part for line in text.split("\n") for part in _wrapped_line(line, columns))
+
+
+def _wrapped_line(line: str, columns: int) -> Iterator[str]:
+    from rich.cells import cell_len
+
+    def wide(words: str) -> int:
+        return cell_len(_COLOURS.sub("", words))
+
+    if wide(line) <= columns:
+        yield line
+        return
+    begin = line[: len(line) - len(line.lstrip(" "))]
+    further, current = f"{begin}  " if begin else "", ""
+    for word in _WORDS.findall(line[len(begin) :]):
+        # Spaces between words count only where the line goes on.
+        if current.strip() and wide(begin + current + word.rstrip(" ")) > columns:
+            yield (begin + current).rstrip(" ")
+            begin, current = further, ""
+        current += word
+    yield (begin + current).rstrip(" ")
 
 
 def json_text(value: Any) -> str:

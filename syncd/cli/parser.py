@@ -7,12 +7,12 @@ from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Sequence
-from typing import NoReturn
+from collections.abc import Callable, Sequence
+from typing import NoReturn, cast
 
 from syncd import __version__
 from syncd.cli import arguments as take
-from syncd.cli import dispatch, output
+from syncd.cli import dispatch, notes, output
 from syncd.errors import ExitCode, SyncdError
 
 _DESCRIPTION = "Keep a local, queryable copy of who gave which application access to what."
@@ -27,19 +27,32 @@ example:
 exit codes:
     0  ok                              70  a bug in syncd
     3  finished, partly unreadable     73  a file cannot be created
-    4  a run is under way              75  stopped by the emergency brake
-   64  wrong usage                     77  credentials or permission
-   69  database or provider not        78  wrong configuration
-       available                      130  interrupted
+    4  a run is under way              77  credentials or permission
+   64  wrong usage                     78  wrong configuration
+   69  database or provider not       130  interrupted
+       available
+
+`syncd COMMAND --help` explains a command.
 """
 
 
 class Parser(argparse.ArgumentParser):
     """An argument parser whose errors end with 64, as sysexits(3) has it."""
 
+    late_notes: Callable[[], str] | None = None
+    """Makes what the help says besides, for what takes time to find out."""
+
     def error(self, message: str) -> NoReturn:
         """Say what is wrong and where help is."""
-        self.exit(ExitCode.USAGE, f"{self.prog}: {message}\ntry `{self.prog} --help`\n")
+        output.note(f"{self.prog}: {message}\ntry `{self.prog} --help`")
+        self.exit(ExitCode.USAGE)
+
+    def format_help(self) -> str:
+        """The help text."""
+        if self.late_notes is not None:
+            take.notes(self, self.late_notes())
+            self.late_notes = None
+        return super().format_help()
 
 
 def build_parser() -> argparse.ArgumentParser:
@@ -67,9 +80,10 @@ def _sync(commands: take.Subparsers) -> None:
         "Read every organization of the configuration, or those that are named, into the database. "
         "A sync that was stopped goes on where it stopped.",
         example="syncd sync acme --endpoint users,tokens",
-        codes=(0, 3, 4, 69, 75, 77, 78, 130),
+        codes=(0, 3, 4, 64, 69, 73, 77, 78, 130),
         run=dispatch.sync,
     )
+    take.notes(parser, notes.SYNC)
     parser.add_argument("organizations", metavar="ORG", nargs="*", help="default: all of them")
     parser.add_argument(
         "--endpoint",
@@ -97,7 +111,7 @@ def _check(commands: take.Subparsers) -> None:
         "Read the configuration and print every problem in it. Nothing else is read, unless "
         "--online is given.",
         example="syncd check --online",
-        codes=(0, 69, 77, 78),
+        codes=(0, 64, 69, 77, 78),
         run=dispatch.check,
     )
     parser.add_argument(
@@ -176,13 +190,14 @@ def _apps(commands: take.Subparsers) -> None:
     parser = take.command(
         commands,
         "apps",
-        "show applications by risk and users",
-        "Show the applications with their number of users and their riskiest scope. Rules are "
-        "built in; those in /etc/syncd/risk.toml come before them.",
+        "show applications by risk",
+        "Show the applications, the riskiest first: by the level of their riskiest scope, then by "
+        "how many users gave them so much.",
         example="syncd apps --risk high --sort users",
         codes=(0, 64, 69, 78),
         run=dispatch.apps,
     )
+    take.notes(parser, notes.APPS)
     take.database(parser)
     take.organization(parser)
     parser.add_argument(
@@ -193,7 +208,10 @@ def _apps(commands: take.Subparsers) -> None:
         help="only these, separated by commas: high, medium, low",
     )
     parser.add_argument(
-        "--sort", choices=("risk", "users"), default="risk", help="what comes first (default: risk)"
+        "--sort",
+        choices=("risk", "users"),
+        default="risk",
+        help="what comes first: the riskiest, or those with most users in all (default: risk)",
     )
     take.limit(parser, default=None, words="default: 50, with --json all")
     take.json(parser, "print one JSON document per line, with every scope and its users")
@@ -210,7 +228,7 @@ def _export(commands: take.Subparsers) -> None:
         codes=(0, 64, 69, 73, 78),
         run=dispatch.export,
     )
-    parser.add_argument("view", metavar="VIEW", choices=take.VIEWS, help="such as users or tokens")
+    parser.add_argument("view", metavar="VIEW", type=take.view, help="such as users or tokens")
     take.database(parser)
     take.organization(parser)
     parser.add_argument("--format", choices=("csv", "jsonl"), required=True)
@@ -225,7 +243,7 @@ def _backup(commands: take.Subparsers) -> None:
         "copy the database while it is in use",
         "Write a consistent copy of the database to a file that does not exist yet.",
         example="syncd backup /var/backups/syncd-monday.db",
-        codes=(0, 69, 73, 78),
+        codes=(0, 64, 69, 73, 78),
         run=dispatch.backup,
     )
     take.path(parser, "file", metavar="FILE", words="the copy; never overwritten")
@@ -241,7 +259,7 @@ def _config(commands: take.Subparsers) -> None:
         "show every value in effect",
         "Show the configuration as it is in effect, defaults included and secrets as ***.",
         example="syncd config show",
-        codes=(0, 78),
+        codes=(0, 64, 78),
         run=dispatch.config_show,
     )
     take.json(show, "print one JSON document")
@@ -264,10 +282,13 @@ def _demo(commands: take.Subparsers) -> None:
         "Start a made-up directory on this machine, sync it, and show what that brings. Needs no "
         "configuration and no network.",
         example="syncd demo --users 2000 --keep demo.db",
-        codes=(0, 3, 73, 130),
+        codes=(0, 3, 64, 69, 73, 130),
         run=dispatch.demo,
     )
-    parser.add_argument("--users", type=take.count, default=500, metavar="N", help="default: 500")
+    cast("Parser", parser).late_notes = notes.faults
+    parser.add_argument(
+        "--users", type=take.users, default=500, metavar="N", help="1 or more (default: 500)"
+    )
     parser.add_argument("--seed", type=int, default=1, metavar="N", help="another organization")
     parser.add_argument(
         "--latency",
@@ -277,10 +298,12 @@ def _demo(commands: take.Subparsers) -> None:
     )
     parser.add_argument(
         "--fault",
+        type=take.fault,
         action="append",
         default=[],
         metavar="NAME=SHARE",
-        help="let this share of the answers fail, such as rate_limit_429=0.05; may be repeated",
+        help="let this share of the answers fail, such as rate_limit_429=0.05; may be repeated; "
+        "the names are below",
     )
     take.path(parser, "--keep", metavar="FILE", words="keep the database in this file")
     take.json(parser, "print one JSON document")
@@ -291,7 +314,7 @@ def entry(arguments: Sequence[str] | None = None) -> int:
     output.tolerate_any_text()
     parser = build_parser()
     try:
-        args = parser.parse_args(arguments)
+        args = parser.parse_args(_asked_for_help(sys.argv[1:] if arguments is None else arguments))
         if args.command is None:
             output.note(parser.format_help())
             return ExitCode.USAGE
@@ -309,6 +332,11 @@ def entry(arguments: Sequence[str] | None = None) -> int:
         _log_crash(error)
         return ExitCode.BUG
     return code
+
+
+def _asked_for_help(arguments: Sequence[str]) -> Sequence[str]:
+    """``syncd help COMMAND`` as ``syncd COMMAND --help``."""
+    return [*arguments[1:], "--help"] if arguments[:1] == ["help"] else arguments
 
 
 def _log_crash(error: Exception) -> None:

@@ -1,4 +1,4 @@
-"""Showing runs that are going on: in place on a terminal, as a line now and then elsewhere.
+"""Showing runs that are going on: in place on a terminal, as log events now and then elsewhere.
 
 The engine updates a :class:`~syncd.sync.progress.Progress` in place and knows nothing of who
 watches it::
@@ -15,6 +15,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable
+from types import TracebackType
 from typing import Self, TextIO
 
 from rich.cells import cell_len
@@ -25,10 +26,12 @@ from rich.table import Table
 from rich.text import Text
 
 from syncd.cli import output
-from syncd.cli.meter import EndpointView, RunMeter, RunView
+from syncd.cli.meter import CELLS, SHORT, EndpointView, RunMeter, RunView
+from syncd.cli.report import reporter
+from syncd.errors import Interrupted
 from syncd.host.text import terminal_safe
 from syncd.sync.progress import Progress
-from syncd.timing import format_duration, iso_utc
+from syncd.timing import format_duration
 
 REFRESHES_PER_SECOND = 5
 _BAR = (8, 40)
@@ -44,17 +47,19 @@ _SIGNS = {
     "stopped": ("-", "-", "yellow"),
 }
 
-_Cell = Callable[[EndpointView], str]
-_CELLS: tuple[tuple[str, int, _Cell], ...] = (
-    ("count", 1, lambda view: view.count),
-    ("share", 6, lambda view: view.share),
-    ("speed", 3, lambda view: view.speed),
-    ("eta", 4, lambda view: view.eta),
-    ("parallel", 5, lambda view: view.parallel),
-    ("unreadable", 2, lambda view: view.unreadable),
-    ("status", 7, lambda view: view.status),
+_SHORTENED = "shorten"
+_GIVEN_UP = (
+    ("status", ""),
+    ("share", ""),
+    ("eta", _SHORTENED),
+    ("count", _SHORTENED),
+    ("parallel", ""),
+    ("eta", ""),
+    ("speed", ""),
+    ("unreadable", ""),
+    ("count", ""),
 )
-"""What a line shows after the bar, and in which order it drops out: the highest first."""
+"""What is shortened or left out where a line has no room, in this order."""
 
 
 class Display:
@@ -76,8 +81,16 @@ class Display:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(self, *_: object) -> None:
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
         """Leave the last state where it can be seen."""
+
+
+_STOPS = (Interrupted, KeyboardInterrupt)
 
 
 class LiveDisplay(Display):
@@ -87,7 +100,7 @@ class LiveDisplay(Display):
         super().__init__(clock)
         self._console = console
         self._painter = Painter()
-        self._left = False
+        self._left_as = ""
         self._live = Live(
             console=console,
             get_renderable=self._paint,
@@ -99,7 +112,9 @@ class LiveDisplay(Display):
     def _paint(self) -> RenderableType:
         width, ascii_only = self._console.width, self._console.options.ascii_only
         now = self._clock()
-        views = [view.stopped() for view in self.views()] if self._left else self.views()
+        views = self.views()
+        if self._left_as:
+            views = [view.left(self._left_as) for view in views]
         return self._painter.paint(views, width, ascii_only=ascii_only, now=now)
 
     def print_above(self, text: str) -> None:
@@ -111,8 +126,15 @@ class LiveDisplay(Display):
         self._live.start(refresh=True)
         return self
 
-    def __exit__(self, *_: object) -> None:
-        self._left = True
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._left_as = "stopped" if isinstance(error, _STOPS) else "failed"
+        # Nothing moves any more, so that what was kept free for later is free now.
+        self._painter = Painter()
         self._live.stop()
 
 
@@ -120,7 +142,7 @@ class Painter:
     """Draws runs. Columns never get narrower, so that nothing jumps."""
 
     def __init__(self) -> None:
-        self._widths: dict[str, int] = {}
+        self._widths: dict[tuple[str, bool], int] = {}
 
     def paint(
         self, views: list[RunView], width: int, *, ascii_only: bool, now: float
@@ -136,19 +158,21 @@ class Painter:
 
     def _endpoints(self, view: RunView, width: int, *, ascii_only: bool, now: float) -> Table:
         texts = {
-            name: [terminal_safe(cell(endpoint)) for endpoint in view.endpoints]
-            for name, _, cell in _CELLS
+            (name, short): [terminal_safe(cell(endpoint)) for endpoint in view.endpoints]
+            for short, cells in ((False, CELLS), (True, SHORT))
+            for name, cell in cells.items()
         }
         names = [terminal_safe(endpoint.progress.endpoint) for endpoint in view.endpoints]
-        shown, bar = self._fit(texts, max(map(cell_len, names), default=0) + 2, width)
+        self._widen(texts)
+        shown, bar = self._fit(max(map(cell_len, names), default=0) + 2, width)
         grid = Table(box=None, show_header=False, padding=(0, _GAP, 0, 0), pad_edge=False)
         grid.add_column(no_wrap=True, overflow="ellipsis")
         if bar:
             grid.add_column(width=bar, no_wrap=True)
-        for name in shown:
+        for name, short in shown:
             justify = "left" if name in {"unreadable", "status"} else "right"
             grid.add_column(
-                width=self._widths[name] if name != "status" else None,
+                width=self._widths[name, short] if name != "status" else None,
                 justify=justify,  # type: ignore[arg-type]
                 no_wrap=True,
                 overflow="ellipsis",
@@ -157,26 +181,34 @@ class Painter:
             sign, style = _sign(endpoint, ascii_only=ascii_only, now=now)
             row: list[RenderableType] = [Text.assemble((sign, style), " ", names[number])]
             row += [_bar(endpoint, bar, now)] if bar else []
-            row += [Text(texts[name][number], style=_STYLES.get(name, "")) for name in shown]
+            row += [Text(texts[cell][number], style=_STYLES.get(cell[0], "")) for cell in shown]
             grid.add_row(*row)
         return grid
 
-    def _fit(self, texts: dict[str, list[str]], taken: int, width: int) -> tuple[list[str], int]:
-        """The cells to show, and the width of the bar, 0 for none."""
-        for name, cells in texts.items():
-            widest = max(map(cell_len, cells), default=0)
-            self._widths[name] = max(self._widths.get(name, 0), widest)
-        shown = [name for name, _, _ in _CELLS if self._widths[name]]
-        order = {name: drop for name, drop, _ in _CELLS}
+    def _widen(self, texts: dict[tuple[str, bool], list[str]]) -> None:
+        for cell, lines in texts.items():
+            widest = max(map(cell_len, lines), default=0)
+            self._widths[cell] = max(self._widths.get(cell, 0), widest)
+
+    def _fit(self, taken: int, width: int) -> tuple[list[tuple[str, bool]], int]:
+        """The cells to show, which of them short, and the width of the bar, 0 for none."""
+        shown = [(name, False) for name in CELLS if self._widths[name, False]]
 
         def room() -> int:
-            return width - taken - sum(self._widths[name] + _GAP for name in shown) - _GAP
+            return width - taken - sum(self._widths[cell] + _GAP for cell in shown) - _GAP
 
-        while shown and room() < (0 if len(shown) == 1 else _BAR[0]):
-            shown.remove(max(shown, key=lambda name: order[name]))
+        for name, how in _GIVEN_UP:
+            if room() >= (0 if len(shown) <= 1 else _BAR[0]):
+                break
+            shown = [
+                (name, True) if cell[0] == name else cell
+                for cell in shown
+                if how == _SHORTENED or cell[0] != name
+            ]
         return shown, min(_BAR[1], room()) if room() >= _BAR[0] else 0
 
 
+_OUTCOMES = {"done": "green", "failed": "red"}
 _STYLES = {"unreadable": "yellow", "status": "dim", "parallel": "cyan", "speed": "magenta"}
 
 
@@ -187,9 +219,8 @@ def _head(view: RunView, width: int) -> Text:
     if view.title:
         head.append(f"  {view.title}")
     head.append(f"  {format_duration(round(view.elapsed))}" if view.elapsed >= 1 else "")
-    if view.finished:
-        states = {endpoint.progress.state for endpoint in view.endpoints}
-        head.append("  done" if states == {"succeeded"} else f"  {', '.join(sorted(states))}")
+    if view.outcome:
+        head.append(f"  {view.outcome}", style=_OUTCOMES.get(view.outcome, "yellow"))
     elif progress.waiting:
         head.append(f"  waits for {terminal_safe(progress.waiting)}", style="yellow")
     head.truncate(width, overflow="ellipsis")
@@ -220,16 +251,16 @@ def _bar(endpoint: EndpointView, width: int, now: float) -> RenderableType:
 
 
 class LineDisplay(Display):
-    """One line per run each interval, for logs and pipes."""
+    """Reports each run that goes on once each interval, for logs and pipes."""
 
     def __init__(
         self,
-        write: Callable[[str], None],
+        report: Callable[[RunView], None],
         interval: float,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         super().__init__(clock)
-        self._write = write
+        self._report = report
         self._interval = interval
         self._end = threading.Event()
         self._thread = threading.Thread(target=self._work, name="progress", daemon=True)
@@ -239,31 +270,23 @@ class LineDisplay(Display):
             self.tick()
 
     def tick(self) -> None:
-        """Write a line for each run that goes on."""
+        """Report each run that goes on."""
         for view in self.views():
             if not view.finished:
-                self._write(f"{iso_utc(time.time())} {line(view)}")
+                self._report(view)
 
     def __enter__(self) -> Self:
         self._thread.start()
         return self
 
-    def __exit__(self, *_: object) -> None:
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
         self._end.set()
         self._thread.join()
-
-
-def line(view: RunView) -> str:
-    """A run on one line of plain text."""
-    title = f" {view.title}" if view.title else ""
-    parts = []
-    for endpoint in view.endpoints:
-        words = [cell(endpoint) for _, _, cell in _CELLS]
-        parts.append(" ".join([endpoint.progress.endpoint, *filter(None, words)]))
-    if view.progress.waiting:
-        parts.append(f"waits for {view.progress.waiting}")
-    text = "; ".join(parts)
-    return terminal_safe(f"{view.progress.organization}{title}: {text or 'starting'}")
 
 
 def progress_display(
@@ -275,15 +298,4 @@ def progress_display(
         return Display(time.monotonic)
     if output.is_terminal(target) and os.environ.get("TERM") not in {"dumb", "unknown"}:
         return LiveDisplay(Console(file=target, highlight=False, markup=False, emoji=False))
-    return LineDisplay(_writer(target), interval)
-
-
-def _writer(stream: TextIO) -> Callable[[str], None]:
-    def write(text: str) -> None:
-        try:
-            stream.write(text + "\n")
-            stream.flush()
-        except (OSError, ValueError):
-            pass  # a sync goes on although nobody watches it any more
-
-    return write
+    return LineDisplay(reporter(target), interval)

@@ -42,6 +42,10 @@ class Column:
     style: Callable[[Row], str] | str = ""
     optional: bool = False
     """Left out on a terminal when all its cells are empty."""
+    yields: bool = False
+    """It gives way to the other columns until it is only ``least`` wide."""
+    squeeze: Callable[[Row, int], str] | None = None
+    """The cell in so many columns, for one that must not simply be cut off at its end."""
 
     def text(self, row: Row) -> str:
         """The cell as harmless text on one line."""
@@ -51,6 +55,12 @@ class Column:
         if isinstance(value, int) and not isinstance(value, bool):
             return f"{value:,}"
         return terminal_safe(str(value))
+
+    def narrowed(self, row: Row, text: str, width: int) -> str:
+        """The cell's text as it is best shown in ``width`` columns; it may still be cut there."""
+        if self.squeeze is None or cell_len(text) <= width:
+            return text
+        return terminal_safe(self.squeeze(row, width))
 
     def style_of(self, row: Row) -> str:
         """How the cell looks on a terminal."""
@@ -112,11 +122,12 @@ def fit(
 def _share(
     room: int, shown: list[Column], natural: dict[str, int], least: Callable[[Column], int]
 ) -> list[int]:
-    """Widths that fit into the room: the widest columns give way first."""
+    """Widths that fit into the room: those that yield give way first, then the widest."""
     widths = [natural[column.title] for column in shown]
     floors = [least(column) for column in shown]
     while sum(widths) > room:
         givers = [i for i, width in enumerate(widths) if width > floors[i]]
+        givers = [i for i in givers if shown[i].yields] or givers
         if not givers:
             # Narrower than the table can be: the first columns stay readable longest.
             givers = [i for i, width in enumerate(widths) if width > 1][-1:]
@@ -161,7 +172,9 @@ def _styled(
             overflow="ellipsis",
         )
     for number, row in enumerate(rows):
-        grid.add_row(*(Text(cells[c.title][number], style=c.style_of(row)) for c, _ in fixed))
+        texts = (column.narrowed(row, cells[column.title][number], at) for column, at in fixed)
+        styles = (column.style_of(row) for column, _ in fixed)
+        grid.add_row(*(Text(text, style=style) for text, style in zip(texts, styles, strict=True)))
     return to_text(grid, width)
 
 

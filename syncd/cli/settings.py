@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from syncd.config import Config, ProviderSchema, load
+from syncd.errors import ForeignDatabase, StoreError
 
 if TYPE_CHECKING:
     from syncd.store.reader import ReadOnlyDatabase
@@ -47,4 +48,14 @@ def open_database(args: argparse.Namespace) -> ReadOnlyDatabase:
     """The database, for reading. Raises StoreError."""
     from syncd.store.reader import ReadOnlyDatabase
 
-    return ReadOnlyDatabase(database_path(args))
+    given: Path | None = args.database
+    if given is None:
+        return ReadOnlyDatabase(database_path(args))
+    if not given.exists():
+        raise StoreError(f"--database {given}: there is no such file")
+    if given.is_dir():
+        raise StoreError(f"--database {given}: this is a directory; name the database in it")
+    try:
+        return ReadOnlyDatabase(given)
+    except ForeignDatabase as error:
+        raise ForeignDatabase(f"--database {given}: this is no database of syncd") from error

@@ -18,6 +18,8 @@ _ENTITIES = {
     "relation": "relations",
 }
 _COUNTS = ("read", "added", "changed", "removed")
+_NEVER_READ = frozenset({"application"})
+"""They are not asked for: tokens name them."""
 
 
 def summary(result: RunResult, *, dry: bool = False) -> str:
@@ -35,18 +37,24 @@ def _headline(result: RunResult, *, dry: bool) -> str:
 
 def _table(result: RunResult) -> Iterator[str]:
     rows = [
-        (_ENTITIES.get(entity, entity), [counts.get(name, 0) for name in _COUNTS])
+        (_ENTITIES.get(entity, entity), [_figure(entity, counts, name) for name in _COUNTS])
         for entity, counts in sorted(result.counts.items(), key=_place)
         if any(counts.get(name, 0) for name in _COUNTS)
     ]
     if not rows:
         return
-    grid = [list(_COUNTS), *([f"{figure:,}" for figure in figures] for _, figures in rows)]
+    grid = [list(_COUNTS), *(figures for _, figures in rows)]
     widths = [max(map(len, column)) for column in zip(*grid, strict=True)]
     titles = ["", *(title for title, _ in rows)]
     first = max(map(len, titles))
     for title, cells in zip(titles, grid, strict=True):
         yield _line(title, first, cells, widths)
+
+
+def _figure(entity: str, counts: dict[str, int], name: str) -> str:
+    if name == "read" and entity in _NEVER_READ:
+        return "-"
+    return f"{counts.get(name, 0):,}"
 
 
 def _place(item: tuple[str, dict[str, int]]) -> tuple[int, str]:
@@ -70,6 +78,8 @@ def _remarks(result: RunResult, *, dry: bool) -> Iterator[str]:
             f"  {_many(result.unreadable, 'collection')} could not be read; what was known of them "
             "is kept and marked: `syncd export collections --format csv`"
         )
+    if result.not_applicable:
+        yield f"  {_not_applicable(result.not_applicable)}"
     if bad := result.total("bad") + result.total("dropped"):
         yield f"  {_many(bad, 'record')} could not be understood; what was known of them is kept"
     if result.total("held"):
@@ -92,6 +102,14 @@ def _remarks(result: RunResult, *, dry: bool) -> Iterator[str]:
         )
     if dry:
         yield "  nothing was written to the database"
+
+
+def _not_applicable(users: int) -> str:
+    who, whose = ("user is", "its") if users == 1 else ("users are", "their")
+    return (
+        f"{users:,} {who} suspended or archived: {whose} tokens cannot be asked for; "
+        "what was known of them is kept"
+    )
 
 
 def _many(count: int, noun: str) -> str:
@@ -119,6 +137,7 @@ def result_json(result: RunResult, *, dry: bool = False) -> dict[str, Any]:
         ],
         "counts": result.counts,
         "unreadable": result.unreadable,
+        "not_applicable": result.not_applicable,
         "held_removals": result.total("held"),
         "requests": result.requests,
         "request_seconds": round(result.request_seconds, 3),

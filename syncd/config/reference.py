@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
 from syncd.config.keys import Key, keys_of, toml_text
 from syncd.config.profiles import PROFILES, ROUTES
@@ -20,8 +21,7 @@ file with every key.
 - A duration is a text with a unit: `"90s"`, `"15m"`, `"1h30m"` (ms, s, m, h, d).
 - A size is a number of bytes, or a text with a unit: `"64MiB"` (B, KiB, MiB, GiB).
 - Unknown keys, wrong types and values out of range are errors. `true` is not a number.
-- A reload applies changes of the keys with *yes* in the column reload; a change of the others needs
-  a restart. A file with a problem changes nothing.
+- The next command that starts reads the file as it is then. A file with a problem is refused.
 """
 
 _STORE = """\
@@ -58,7 +58,7 @@ def reference_markdown(providers: Mapping[str, ProviderSchema]) -> str:
         parts.append(_keys_table(section.keys, defaults))
     general = keys_of(OrganizationConfig)
     parts.append(f"## `[[organization]]`\n\n{_ORGANIZATION}")
-    parts.append(_keys_table(general, {each.name: each.default for each in general}))
+    parts.append(_keys_table(_by_provider(general, providers)))
     parts.extend(_provider(schema) for schema in providers.values())
     return "\n".join(parts)
 
@@ -77,15 +77,20 @@ def _profiles_table() -> str:
     return _table(["profile", *ROUTES], rows)
 
 
-def _keys_table(keys: tuple[Key, ...], defaults: Mapping[str, object]) -> str:
+def _by_provider(keys: tuple[Key, ...], providers: Mapping[str, ProviderSchema]) -> list[Key]:
+    """The general keys; a required one is said to be so only if no provider has a default."""
+    given = {name for schema in providers.values() for name in schema.defaults}
+    return [replace(each, unset="by provider") if each.name in given else each for each in keys]
+
+
+def _keys_table(keys: Sequence[Key], defaults: Mapping[str, object] | None = None) -> str:
     rows = []
     for each in keys:
-        default = defaults[each.name]
+        default = each.default if defaults is None else defaults[each.name]
         shown = _code(default) if default is not None else each.unset or "required"
         unit = f" ({each.kind.unit})" if each.kind.unit else ""
-        reload = "yes" if each.reloadable else "no"
-        rows.append([f"`{each.name}`", shown, each.kind.allowed + unit, reload, each.doc])
-    return _table(["key", "default", "allowed", "reload", "meaning"], rows)
+        rows.append([f"`{each.name}`", shown, each.kind.allowed + unit, each.doc])
+    return _table(["key", "default", "allowed", "meaning"], rows)
 
 
 def _provider(schema: ProviderSchema) -> str:
@@ -96,7 +101,7 @@ def _provider(schema: ProviderSchema) -> str:
         rows = [[f"`{name}`", _code(value)] for name, value in schema.defaults.items()]
         parts.append(_table(["general key", "default here"], rows))
     if schema.keys:
-        parts.append(_keys_table(schema.keys, {each.name: each.default for each in schema.keys}))
+        parts.append(_keys_table(schema.keys))
     return "\n".join(parts)
 
 

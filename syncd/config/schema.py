@@ -21,11 +21,12 @@ _INTERVAL = Duration("1m", "7d")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DaemonConfig:
-    """When the daemon works."""
+    """When syncs are due."""
 
     interval: float = key(
         _INTERVAL,
-        "How often each organization is synced, unless its table says otherwise.",
+        "The time between two syncs of an organization, as your timer starts them; a stopped run "
+        "is resumed for that long, 1h at least.",
         "15m",
     )
 
@@ -153,7 +154,10 @@ class OrganizationConfig:
     )
     enabled: bool = key(Bool(), "Whether it is synced; its rows stay when it is not.", default=True)
     interval: float = key(
-        _INTERVAL, "How often it is synced.", unset="as in [daemon]", example="15m"
+        _INTERVAL,
+        "The time between two syncs of this one.",
+        unset="as in [daemon]",
+        example="15m",
     )
     endpoints: tuple[str, ...] = key(Choices(ENDPOINTS), "What is read of it.", list(ENDPOINTS))
     credentials: str = key(

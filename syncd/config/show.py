@@ -17,7 +17,7 @@ _WIDTH = 96
 
 _FILE_HEAD = """\
 # Configuration of syncd. Every key is shown with its default; remove the # before one to set it.
-# `syncd check` reports every problem, `systemctl reload syncd` applies a change.
+# `syncd check` reports every problem.
 """
 
 
@@ -87,8 +87,7 @@ def _facts(key: Key, default: object) -> str:
 
 
 def _file_key(key: Key, default: object, number: int = 1) -> str:
-    reload = "" if key.reloadable else "a change needs a restart"
-    sentences = [key.doc, key.kind.allowed, _facts(key, default), reload]
+    sentences = [key.doc, key.kind.allowed, _facts(key, default)]
     text = " ".join(f"{each[0].upper()}{each[1:].rstrip('.')}." for each in sentences if each)
     value = key.example if default is None else default
     if key.name == "name" and number > 1:

@@ -31,13 +31,22 @@ def boot_id(proc: Path = Path("/proc")) -> str:
 
 def identity() -> str:
     """A name for this process that no other one ever has."""
-    return f"{socket.gethostname()} {boot_id()} {os.getpid()} {started_at(os.getpid())}"
+    place = f"{socket.gethostname()}/{_pid_namespace()}"
+    return f"{place} {boot_id()} {os.getpid()} {started_at(os.getpid())}"
+
+
+def _pid_namespace() -> str:
+    """Process numbers mean something within one namespace only: a container has its own."""
+    try:
+        return str(Path("/proc/self/ns/pid").readlink())
+    except OSError:
+        return ""
 
 
 def is_alive(name: str) -> bool | None:
     """Whether the process of that :func:`identity` lives; None when that cannot be known here."""
     parts = name.split(" ")
-    if len(parts) != 4 or parts[0] != socket.gethostname():
+    if len(parts) != 4 or parts[0] != identity().split(" ")[0]:
         return None
     if parts[1] != boot_id():
         return False

@@ -122,9 +122,7 @@ def _from_files(spec: str, places: list[Path]) -> Secret:
             hint = "syncd has to run as a user who may read it"
             raise CredentialError(f"{spec}: {place}: {error.strerror}; {hint}") from None
     looked = ", ".join(str(place) for place in places)
-    hint = f"put the secret into {places[-1]}, readable by syncd alone (mode 0400)"
-    if spec.startswith("credential:"):
-        hint += ", and restart syncd if it runs as a service"
+    hint = f"put the secret into {places[-1]}, readable by syncd alone (mode 0600)"
     raise CredentialError(f"{spec}: no such file: {looked}; {hint}")
 
 

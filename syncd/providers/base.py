@@ -81,9 +81,12 @@ class Provider(ABC):
         """What to do about a response whose status is not 200."""
 
     @abstractmethod
-    async def is_gone(self, fetch: Fetch, kind: Kind, parent: str, id: str) -> bool:
+    async def is_gone(
+        self, fetch: Fetch, kind: Kind, parent: str, id: str, subject_kind: str = ""
+    ) -> bool:
         """Ask for one thing by itself: True only when the provider says that it does not exist.
 
+        A relation whose subject is there as another kind than ``subject_kind`` is another relation.
         Raises UpstreamError when it says neither.
         """
 

@@ -5,6 +5,7 @@ Field names and types: the Admin SDK's discovery document, ``admin:directory_v1`
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from typing import Any, TypeVar
 
@@ -29,8 +30,13 @@ from syncd.upstream.verdicts import bad_body, decode, require_json
 NEVER = "1970-01-01T00:00:00.000Z"
 """What Google shows as the last login of somebody who never logged in."""
 
-MOST_OBJECTS = 50_000
-"""JSON objects in a page. The largest real one, 500 users, has a few thousand."""
+LARGE_BODY = 4 << 20
+"""Bytes; the largest real page, 500 users, has a fifth of it."""
+
+MOST_VALUES = 200_000
+"""JSON values in a page; the largest real one has some ten thousand."""
+
+_TEXT = re.compile(rb'"[^"\\]*(?:\\.[^"\\]*)*"', re.DOTALL)
 
 
 class _Name(msgspec.Struct, gc=False):
@@ -68,8 +74,13 @@ class _Group(msgspec.Struct, gc=False):
 
 class _Member(msgspec.Struct, gc=False):
     id: str
+    email: str = ""
     role: str = "MEMBER"
     type: str = "USER"
+
+
+class _MemberType(msgspec.Struct, gc=False):
+    type: str
 
 
 class _Users(msgspec.Struct, gc=False):
@@ -149,8 +160,8 @@ class Listing:
     def decode(self, response: Response) -> tuple[Any, list[Any], list[BadRecord]]:
         """The listing, its good records and its bad ones."""
         require_json(response.headers)
-        if response.body.count(b"{") > MOST_OBJECTS:
-            raise bad_body("too_many_records", "it has more records than a page can have")
+        if len(response.body) > LARGE_BODY:
+            _bound_values(response.body)
         try:
             listing = decode(self._whole, response.body)
             self._check(listing)
@@ -160,6 +171,7 @@ class Listing:
 
     def _decode_one_by_one(self, body: bytes) -> tuple[Any, list[Any], list[BadRecord]]:
         """One bad record must not cost the others of its page."""
+        _bound_values(body)
         try:
             listing = decode(self._raw, body)
         except msgspec.ValidationError as error:
@@ -186,6 +198,12 @@ class Listing:
     def _check(self, listing: Any) -> None:
         if listing.kind != self.mark:
             raise bad_body("no_mark", f"it is not marked as {self.mark}")
+
+
+def _bound_values(body: bytes) -> None:
+    """Refuse a body that would become very many values; what its texts hold does not count."""
+    if body.count(b",") > MOST_VALUES and _TEXT.sub(b"", body).count(b",") > MOST_VALUES:
+        raise bad_body("too_many_values", "it has more values than a page can have")
 
 
 def _status(user: _User) -> str:
@@ -220,12 +238,26 @@ SUBJECT_KINDS = {
 """``members[].type`` -> subject_kind."""
 
 
+_MEMBER_TYPE = msgspec.json.Decoder(_MemberType)
+
+
+def subject_kind(response: Response) -> str:
+    """What kind of subject a single member is. Raises UpstreamError (retry) if it is none."""
+    require_json(response.headers)
+    try:
+        member = decode(_MEMBER_TYPE, response.body)
+    except msgspec.ValidationError as error:
+        raise bad_body("unexpected_shape", str(error)) from None
+    return SUBJECT_KINDS.get(member.type, "external")
+
+
 def _map_member(group: str, member: _Member) -> Relation:
     return Relation(
         object_id=group,
         subject_kind=SUBJECT_KINDS.get(member.type, "external"),
         subject_id=member.id,
         role=member.role.lower(),
+        subject_email=member.email,
     )
 
 
@@ -270,6 +302,14 @@ def _usable(records: list[T], id_of: Callable[[T], str], bad: list[BadRecord]) -
     return good
 
 
+def _customer(users: list[_User]) -> str:
+    """Whose users these are. Raises UpstreamError (retry) when they are several customers'."""
+    found = {user.customerId for user in users if user.customerId}
+    if len(found) > 1:
+        raise bad_body("other_customer", "it shows users of several customers")
+    return next(iter(found), "")
+
+
 def parse(collection: Collection, response: Response) -> Page:
     """The entities in a response. Raises UpstreamError when it cannot be that listing."""
     listing, records, bad = LISTINGS[collection.kind].decode(response)
@@ -286,7 +326,7 @@ def parse(collection: Collection, response: Response) -> Page:
             entities = [_map_group(record) for record in records]
         else:
             entities = [_map_user(record) for record in records]
-            customer = records[0].customerId if records else ""
+            customer = _customer(records)
     return Page(
         entities=tuple(entities),
         bad=tuple(bad),

@@ -219,7 +219,7 @@ class GoogleWorkspace(Provider):
             case CollectionKind.MEMBERS:
                 params = (
                     ("maxResults", str(MEMBERS_PAGE)),
-                    ("fields", "kind,nextPageToken,members(id,role,type)"),
+                    ("fields", "kind,nextPageToken,members(id,email,role,type)"),
                 )
                 path = f"{ROOT}/groups/{segment(collection.parent)}/members"
                 return Request(path, params + more, GROUPS_SCOPE, about, again)
@@ -228,15 +228,21 @@ class GoogleWorkspace(Provider):
         """See :class:`~syncd.providers.base.Provider`."""
         return google_wire.parse(collection, response)
 
-    async def is_gone(self, fetch: Fetch, kind: Kind, parent: str, id: str) -> bool:
+    async def is_gone(
+        self, fetch: Fetch, kind: Kind, parent: str, id: str, subject_kind: str = ""
+    ) -> bool:
         """See :class:`~syncd.providers.base.Provider`."""
         path, scope = _place_of(kind, parent, id)
+        fields = "type" if kind is Kind.RELATION else "kind"
+        request = Request(path, (("fields", fields),), scope, f"{kind} {id!r}")
         try:
-            await fetch.send(Request(path, (("fields", "kind"),), scope, f"{kind} {id!r}"))
+            answer = await fetch.send(request)
         except UpstreamError as error:
             if error.verdict.action is Action.GONE:
                 return True
             raise
+        if kind is Kind.RELATION and subject_kind:
+            return google_wire.subject_kind(answer) != subject_kind
         return False
 
     async def customer(self, fetch: Fetch) -> str:

@@ -108,6 +108,9 @@ class _Applying:
                 atomic.setdefault(BY_COLLECTION[item.collection.kind], []).append(item)
             elif item.collection.kind is CollectionKind.DELETED_USERS:
                 record_tombstones(self._db, self._run, item)
+                if item.page.next is None:
+                    kind, done = item.collection.kind, [item.collection]
+                    forget_exceptions(self._db, self._run.organization, kind, done)
             else:
                 paged.setdefault(BY_COLLECTION[item.collection.kind], []).append(item)
         for table, pages in paged.items():

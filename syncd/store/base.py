@@ -152,6 +152,8 @@ class Missing(Frozen, frozen=True):
     passes: int
     """Complete passes in a row without it, this one included."""
     tombstone: bool
+    subject_kind: str = ""
+    """Of a relation: what kind its subject was."""
 
 
 class Hold(Frozen, frozen=True):
@@ -168,7 +170,7 @@ class Staged(Frozen, frozen=True):
 
     rows: int
     live: int
-    """Live rows of the entity, those rows included."""
+    """Rows of the entity that lived before this run, those rows included."""
     digest: str
     hold: Hold | None
 
@@ -248,6 +250,9 @@ class Store(Protocol):
 
     async def restart(self, run: int, collection: Collection) -> int:
         """Forget what a listing has shown so far; returns how often that happened now."""
+
+    async def shown(self, run: int, collection: Collection) -> int:
+        """How many ids a paged listing has shown so far."""
 
     async def queue(
         self, run: int, kind: CollectionKind, first: int, limit: int

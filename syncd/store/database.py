@@ -164,8 +164,14 @@ class Database:
                 self.connection.execute("PRAGMA journal_mode = WAL")
             except sqlite3.OperationalError as error:
                 busy = error.sqlite_errorname.startswith("SQLITE_BUSY")
-                if not busy or time.monotonic() >= deadline:
+                if not busy:
                     raise
+                if time.monotonic() >= deadline:
+                    raise StoreError(
+                        f"{self.path}: another program has been reading or writing the database "
+                        f"for {BUSY_TIMEOUT:.0f} s without a pause, so that it cannot be opened "
+                        "for writing; let it finish or close it, and start again"
+                    ) from error
                 time.sleep(0.01)
             else:
                 return

@@ -127,6 +127,13 @@ def restart(db: Database, run: OpenRun, collection: Collection) -> int:
     return count
 
 
+def shown(db: Database, run: OpenRun, collection: Collection) -> int:
+    """How many ids a paged listing has shown so far; of deleted users, those that we know."""
+    if collection.kind is CollectionKind.DELETED_USERS:
+        return int(db.one("SELECT count(*) FROM t_tombstone WHERE run = ?", (run.key,))[0])
+    return len(run.listing(db, collection).shown)
+
+
 def queue_length(db: Database, run: OpenRun, kind: CollectionKind) -> int:
     """How much work the listing has brought so far."""
     return len(run.listing(db, Collection(kind)).queued)

@@ -78,11 +78,12 @@ def missing(db: Database, run: OpenRun, kind: Kind, after: Key, limit: int) -> l
     """Rows that this run's passes did not show and that have no proof yet, in key order."""
     table = TABLES[kind]
     subject = "r.subject_id" if table is RELATION else "r.id"
+    subject_kind = "r.subject_kind" if table is RELATION else "''"
     tombstone = "0"
     if table is USER:
         tombstone = "EXISTS (SELECT 1 FROM t_tombstone b WHERE b.run = m.run AND b.row = m.row)"
     rows = db.all(
-        f"SELECT m.row, {subject}, m.parent, m.passes, {tombstone}"
+        f"SELECT m.row, {subject}, m.parent, m.passes, {tombstone}, {subject_kind}"
         f" FROM t_missing m CROSS JOIN {table.name} r ON r.key = m.row"
         " WHERE m.entity = ? AND m.organization = ? AND m.run = ? AND m.row > ?"
         " AND r.removed_at IS NULL AND NOT EXISTS (SELECT 1 FROM t_removal x"
@@ -90,7 +91,10 @@ def missing(db: Database, run: OpenRun, kind: Kind, after: Key, limit: int) -> l
         " ORDER BY m.row LIMIT ?",
         (table.code, run.organization, run.key, after, limit),
     )
-    return [Missing(Key(key), id, parent, passes, bool(t)) for key, id, parent, passes, t in rows]
+    return [
+        Missing(Key(key), id, parent, passes, bool(dead), subject_kind)
+        for key, id, parent, passes, dead, subject_kind in rows
+    ]
 
 
 def settle_missing(

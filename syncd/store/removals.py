@@ -32,6 +32,8 @@ def staged(db: Database, run: OpenRun, kind: Kind) -> Staged:
             f"SELECT count(*) FROM {table.name} WHERE organization = ? AND removed_at IS NULL",
             (run.organization,),
         )[0]
+        # What this run itself has added must not make its removals look small.
+        live = max(rows, live - run.counts.get(kind, {}).get("added", 0))
     return Staged(rows, live, digest.hexdigest(), _held(db, run, table, rows))
 
 

@@ -152,6 +152,10 @@ class SqliteStore:
         """See :class:`~syncd.store.base.Store`."""
         return await self._call(listings.restart, self._db, self._run(run), collection)
 
+    async def shown(self, run: int, collection: Collection) -> int:
+        """See :class:`~syncd.store.base.Store`."""
+        return await self._call(listings.shown, self._db, self._run(run), collection)
+
     async def queue(
         self, run: int, kind: CollectionKind, first: int, limit: int
     ) -> list[QueueItem]:

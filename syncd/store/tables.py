@@ -126,6 +126,7 @@ RELATION = Table(
     identity=("kind", "subject_kind", "subject_id", "role_id"),
     id_column="subject_id",
     fields=("role",),
+    volatile=("subject_email",),
 )
 
 TABLES: dict[Kind, Table] = {table.kind: table for table in (USER, TOKEN, GROUP, RELATION)}

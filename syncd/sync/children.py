@@ -93,6 +93,7 @@ class Children:
         elif self._kind is CollectionKind.TOKENS and not self._context.provider.has_tokens(
             item.status
         ):
+            self._context.progress.not_applicable += 1
             why = Exceptional(collection, CollectionState.NOT_APPLICABLE, item.status)
             await put(why, self._endpoint, item.place)
         else:
@@ -142,13 +143,12 @@ class Children:
             raise error
         if verdict.action is Action.STOP_ENDPOINT:
             raise EndpointFailed(str(error), error)
-        if verdict.action is Action.GONE and self._kind in self._context.provider.atomic:
-            empty = AtomicRead(collection, Page(), ledger.gone_listing(collection))
-            await self._context.writer.put(empty, self._endpoint, place)
-            return
         if verdict.action is Action.GONE and await self._parent_is_gone(collection):
-            # Its rows go with the parent, once that is proven gone by the parent's own listing.
-            await self._context.writer.put(None, self._endpoint, place)
+            gone: AtomicRead | None = None
+            if self._kind in self._context.provider.atomic:
+                gone = AtomicRead(collection, Page(), ledger.gone_listing(collection))
+            # Other rows go with the parent, once its own listing has proven it gone.
+            await self._context.writer.put(gone, self._endpoint, place)
             return
         self._give_up_if_hopeless(error)
         await self._context.unreadable(collection, reason_of(error), error, place)

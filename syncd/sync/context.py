@@ -16,6 +16,7 @@ from syncd.model import (
     Collection,
     CollectionKind,
     CollectionState,
+    Kind,
     RunState,
 )
 from syncd.providers.base import Provider
@@ -76,6 +77,8 @@ class Context:
     clock: Clock
     progress: Progress
     deaths: dict[Collection, int]
+    customer: str
+    """The provider's id of the customer; empty if it cannot be told."""
     queues: dict[CollectionKind, QueueSignal] = field(default_factory=dict)
     failures: dict[str, SyncdError] = field(default_factory=dict)
     """endpoint -> what ended it"""
@@ -94,13 +97,20 @@ class Context:
                 return record
         return EndpointRecord(name, RunState.RUNNING, "", "", 0, "")
 
-    def bad_records(self, endpoint: str) -> int:
-        """Records of this run's endpoint that could not be decoded."""
-        return sum(
-            self.progress.counts.get(entity, {}).get("bad", 0)
+    def lost_records(self, endpoint: str) -> int:
+        """Records of this run's endpoint that could not be kept.
+
+        Those that could not be decoded, and memberships of users who are not here any more: one of
+        these may have come back. Tokens that are dropped went with their user.
+        """
+        counts = self.progress.counts
+        bad = sum(
+            counts.get(entity, {}).get("bad", 0)
             for kind, entity in ENTITY_OF.items()
             if ENDPOINT_OF[kind] == endpoint
         )
+        dropped = counts.get(Kind.RELATION, {}).get("dropped", 0)
+        return bad + (dropped if endpoint == "relations" else 0)
 
     def queue(self, kind: CollectionKind) -> QueueSignal:
         """The signal of the queue that a listing brings."""

@@ -39,7 +39,7 @@ class CrashMark:
         return left
 
     def _mapped(self) -> mmap.mmap:
-        number = os.open(self._path, os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o640)
+        number = os.open(self._path, os.O_CREAT | os.O_RDWR | os.O_CLOEXEC | os.O_NOFOLLOW, 0o640)
         try:
             # A full disk is an error here; to write into a hole of the file would kill the process.
             os.posix_fallocate(number, 0, SIZE)

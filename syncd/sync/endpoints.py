@@ -157,7 +157,7 @@ def _full(context: Context, endpoint: str) -> bool:
 
 
 def _outcome(context: Context, endpoint: str) -> RunState:
-    lost = context.endpoint(endpoint).unreadable or context.bad_records(endpoint)
+    lost = context.endpoint(endpoint).unreadable or context.lost_records(endpoint)
     return RunState.PARTIAL if lost else RunState.SUCCEEDED
 
 

@@ -44,7 +44,7 @@ def gone_listing(collection: Collection) -> CompleteListing:
 
 def needs_asking(row: Missing) -> bool:
     """Whether the provider has to be asked for a missing row by itself."""
-    return not row.tombstone and row.passes < PASSES_TO_REMOVE
+    return not row.tombstone
 
 
 def settle(

@@ -16,6 +16,9 @@ from syncd.sync.reader import Reader
 MOST_RESTARTS = 3
 """How often a listing starts again because its page token expired."""
 
+BARREN_PAGES = 100
+"""So many pages in a row that show nothing new are a listing without an end."""
+
 _log = structlog.get_logger(__name__)
 
 
@@ -45,6 +48,27 @@ async def read_listing(
             return
 
 
+async def _still_growing(context: Context, collection: Collection, before: int) -> int:
+    """How many ids the listing has shown. Raises UpstreamError when no page brings new ones."""
+    shown = await context.store.shown(context.run.key, collection)
+    if shown == before:
+        raise UpstreamError(
+            Verdict(Action.UNREADABLE, "listing_without_end"),
+            f"{collection}: {BARREN_PAGES} pages in a row brought nothing new, and there are more; "
+            "the listing would never end",
+        )
+    return shown
+
+
+def _check_customer(context: Context, collection: Collection, page: Page) -> None:
+    if page.customer and context.customer and page.customer != context.customer:
+        raise UpstreamError(
+            Verdict(Action.STOP, "other_customer"),
+            f"{collection}: the provider shows users of customer {page.customer}, and this "
+            f"organization is customer {context.customer}; nothing of that page was written",
+        )
+
+
 async def _start_again(context: Context, collection: Collection) -> None:
     restarts = await context.store.restart(context.run.key, collection)
     _log.warning(
@@ -69,11 +93,12 @@ async def _read_on(
     committed: Callable[[Page], None],
 ) -> None:
     """Read from ``cursor`` to the end; the next page is asked for while one is being stored."""
-    asked = {cursor}
+    asked, pages, shown = {cursor}, 0, -1
     reading = asyncio.create_task(reader.page(collection, cursor))
     try:
         while True:
             page = await reading
+            _check_customer(context, collection, page)
             if page.next is not None:
                 if page.next in asked:
                     raise UpstreamError(
@@ -85,6 +110,9 @@ async def _read_on(
                 reading = asyncio.create_task(reader.page(collection, page.next))
             await context.writer.put(PagedRead(collection, page))
             await context.writer.commit()
+            pages += 1
+            if pages % BARREN_PAGES == 0:
+                shown = await _still_growing(context, collection, shown)
             committed(page)
             if page.next is None:
                 return

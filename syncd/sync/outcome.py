@@ -40,7 +40,7 @@ def _is_refusal(error: SyncdError) -> bool:
     )
 
 
-def log_finished(result: RunResult) -> None:
+def log_finished(result: RunResult, *, dry: bool) -> None:
     """The one line that tells all of a run."""
     log = _log.info if result.state is RunState.SUCCEEDED else _log.warning
     log(
@@ -48,6 +48,7 @@ def log_finished(result: RunResult) -> None:
         organization=result.organization,
         run=result.run,
         state=str(result.state),
+        dry_run=dry,
         reason=result.reason,
         added=result.total("added"),
         changed=result.total("changed"),

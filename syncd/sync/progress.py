@@ -46,6 +46,8 @@ class Progress:
     requests: int = 0
     request_seconds: float = 0.0
     retries: int = 0
+    not_applicable: int = 0
+    """Collections that cannot be asked for by design, such as tokens of suspended users."""
     waiting: str = ""
     """What the run waits for just now, such as ``Retry-After`` or ``quota``; empty if nothing."""
     counts: dict[str, dict[str, int]] = field(default_factory=dict)
@@ -83,6 +85,8 @@ class RunResult:
     unreadable: int
     """Collections that could not be read."""
     exit_code: int
+    not_applicable: int = 0
+    """Collections that cannot be asked for by design, such as tokens of suspended users."""
 
     @property
     def speed_up(self) -> float:

@@ -59,9 +59,10 @@ class Reader:
         """One page of a collection. Raises UpstreamError with a verdict that is final."""
         return await self._again(partial(self._provider.page, self._fetch, collection, cursor))
 
-    async def is_gone(self, kind: Kind, parent: str, id: str) -> bool:
+    async def is_gone(self, kind: Kind, parent: str, id: str, subject_kind: str = "") -> bool:
         """Whether the provider says that a thing does not exist. Raises UpstreamError."""
-        return await self._again(partial(self._provider.is_gone, self._fetch, kind, parent, id))
+        ask = partial(self._provider.is_gone, self._fetch, kind, parent, id, subject_kind)
+        return await self._again(ask)
 
     async def customer(self) -> str:
         """The provider's id of the customer. Raises UpstreamError."""
@@ -90,6 +91,9 @@ class Reader:
     def _note(self, state: RetryCallState) -> None:
         error = state.outcome.exception() if state.outcome else None
         if isinstance(error, UpstreamError):
+            reason = error.verdict.reason.replace("_", " ")
+            most = self._provider.config.retries
+            self._upstream.trouble = f"retry {state.attempt_number} of {most}: {reason}"
             _log.debug(
                 "request_retried",
                 attempt=state.attempt_number,

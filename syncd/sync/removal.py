@@ -73,7 +73,7 @@ async def _ask(
 
     async def ask(row: Missing) -> None:
         try:
-            answers[row.key] = await reader.is_gone(kind, row.parent, row.id)
+            answers[row.key] = await reader.is_gone(kind, row.parent, row.id, row.subject_kind)
         except UpstreamError as error:
             # No answer is no witness: the row stays until its next complete pass.
             if error.verdict.action in {Action.STOP, Action.STOP_ENDPOINT, Action.DIE}:

@@ -96,6 +96,7 @@ class Supervisor:
         self._owner = identity()
         self._accounted = Traffic()
         self._since = 0.0
+        self._customer = ""
         self.progress = Progress(config.name)
 
     async def run(self, options: RunOptions) -> RunResult:
@@ -108,7 +109,11 @@ class Supervisor:
         self.progress.dry = options.dry
         self.progress.started = self._since = self._clock.monotonic()
         self.progress.endpoints = {name: EndpointProgress(name) for name in wanted}
-        organization = await self._bind()
+        showing = asyncio.create_task(self._show_waiting())
+        try:
+            organization = await self._bind()
+        finally:
+            showing.cancel()
         async with self._lease(organization, force=options.dry):
             now = self._clock.time()
             # What the user let through holds for every endpoint, so none may be finished already.
@@ -123,21 +128,27 @@ class Supervisor:
                 run=record.key,
                 resumed=record.resumed,
                 endpoints=list(wanted),
+                dry_run=options.dry,
             )
             return await self._work(record, wanted, options)
+
+    async def _show_waiting(self) -> None:
+        """Before there is a run: show at least what its first request waits for."""
+        while True:
+            self.progress.waiting = self._upstream.waiting
+            await self._clock.sleep(SHOW)
 
     async def _bind(self) -> int:
         """The organization's number, once the provider has shown whose rows these are."""
         reader = self._reader("users", lambda _: contextlib.nullcontext())
         try:
-            customer = await reader.customer()
+            self._customer = await reader.customer()
         except UpstreamError as error:
             if error.verdict.action is not Action.STOP_ENDPOINT:
                 raise
-            customer = ""
         name = self._config.name
         provider = self._provider.schema.name
-        return await self._store.bind(name, provider, customer, self._clock.time())
+        return await self._store.bind(name, provider, self._customer, self._clock.time())
 
     def _reader(self, endpoint: str, decoding: Decoding) -> Reader:
         gate = self._governor.route(endpoint)
@@ -230,6 +241,7 @@ class Supervisor:
             clock=self._clock,
             progress=self.progress,
             deaths=await self._store.deaths(record.key),
+            customer=self._customer,
         )
         for name in wanted:
             recorded = context.recorded(name)
@@ -350,6 +362,9 @@ class Supervisor:
             await self._store.finish_run(
                 context.run.key, RunState.INTERRUPTED, reason, self._clock.time(), final=False
             )
+        _log.warning(
+            "run_interrupted", organization=self._config.name, run=context.run.key, reason=reason
+        )
 
     async def _finish(
         self,
@@ -375,7 +390,8 @@ class Supervisor:
             request_seconds=totals.request_seconds,
             wall_seconds=totals.wall_seconds,
             unreadable=sum(context.endpoint(name).unreadable for name in self.progress.endpoints),
+            not_applicable=self.progress.not_applicable,
             exit_code=exit_code(state, [error] if error else list(context.failures.values())),
         )
-        log_finished(result)
+        log_finished(result, dry=self.progress.dry)
         return result

@@ -19,6 +19,9 @@ from syncd.upstream.verdicts import base_verdict, decode
 RENEW_EARLY = 300.0
 """Seconds before its end at which a token is replaced."""
 
+LEAST_LIFE = 10.0
+"""Seconds for which any token is used, whatever its life: never a new one for each request."""
+
 RENEW_PAUSE = 60.0
 """Seconds in which a token that was just got is not replaced because of a refusal."""
 
@@ -155,7 +158,7 @@ class JwtBearer:
         if not _USABLE_TOKEN.fullmatch(text):
             raise _no_token(response)
         got_at = self._clock.monotonic()
-        life = max(0.0, answer.expires_in - min(RENEW_EARLY, answer.expires_in / 2))
+        life = max(LEAST_LIFE, answer.expires_in - min(RENEW_EARLY, answer.expires_in / 2))
         return _Token(Secret(f"Bearer {text}"), got_at, got_at + life)
 
     def _refusal(self, grant: str, response: Response) -> SyncdError:

@@ -46,12 +46,14 @@ class Upstream:
         self._not_before = NotBefore(clock)
         self._budget = RetryBudget(clock)
         self.traffic = Traffic()
+        self.trouble = ""
+        """Why requests are being tried again just now; empty if they are not."""
 
     @property
     def waiting(self) -> str:
         """What requests wait for just now, in words; empty if nothing."""
         seconds = self._not_before.seconds
-        return f"Retry-After, {seconds:.0f} s" if seconds >= 1 else ""
+        return f"Retry-After, {seconds:.0f} s" if seconds >= 1 else self.trouble
 
     def may_retry(self) -> bool:
         """Whether the budget allows a retry soon enough to wait for it."""
@@ -78,6 +80,7 @@ class Upstream:
                 self._obey(error.verdict)
                 raise UpstreamError(error.verdict, f"{request.about}: {error}") from error
         if response.status == 200:
+            self.trouble = ""
             return response
         if response.status == 401 and self._auth.refused(request.grant, header):
             raise UpstreamError(

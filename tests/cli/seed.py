@@ -83,7 +83,7 @@ class Seed:
     def member(self, organization: int, group: str, subject: str, role: str = "member") -> int:
         values: dict[str, object] = {
             "object_kind": "group", "object_id": group, "kind": "member", "subject_kind": "user",
-            "subject_id": subject, "role_id": "", "role": role,
+            "subject_id": subject, "role_id": "", "role": role, "subject_email": "",
         }  # fmt: skip
         return self._entity("t_relation", organization, values, removed=False)
 

@@ -70,11 +70,13 @@ def test_the_words_for_an_endpoint() -> None:
         in_flight=2, limit=3,
     )  # fmt: skip
     view = EndpointView(progress, 123.4, 90.0)
-    assert (view.count, view.share, view.speed) == ("1,000/4,000+", "25 %", "123 rows/s")
-    assert (view.eta, view.parallel) == ("eta >1m30s", "2/3 parallel")
+    assert (view.count, view.share, view.speed) == ("1,000 of 4,000 so far", "25 %", "123 rows/s")
+    assert (view.eta, view.parallel) == ("over 1m30s left", "2/3 parallel")
+    assert (view.short_count, view.short_eta) == ("1,000/4,000+", "eta >1m30s")
     assert (view.unreadable, view.status) == ("3 unreadable", "reading")
     progress.total_final = True
-    assert (view.count, view.eta) == ("1,000/4,000", "eta 1m30s")
+    assert (view.count, view.eta) == ("1,000 of 4,000", "1m30s left")
+    assert (view.short_count, view.short_eta) == ("1,000/4,000", "eta 1m30s")
     progress.state, progress.reason = "partial", "3 users answered 403"
     assert (view.speed, view.eta, view.parallel) == ("", "", "")
     assert view.status == "partial: 3 users answered 403"
@@ -87,9 +89,9 @@ def test_the_words_for_an_endpoint_that_knows_nothing_yet() -> None:
     )  # fmt: skip
     assert view.status == "waiting"
     view.progress.done = 7
-    assert view.count == "7"
+    assert (view.count, view.short_count) == ("7", "7")
     view.progress.total = 0
-    assert (view.count, view.share) == ("7/0+", "")
+    assert (view.count, view.share) == ("7 of 0 so far", "")
 
 
 def test_a_view_is_a_copy_that_the_engine_does_not_change() -> None:
@@ -106,7 +108,8 @@ def test_a_view_is_a_copy_that_the_engine_does_not_change() -> None:
 
 
 def test_what_was_left_running_is_shown_as_stopped() -> None:
-    view = RunMeter(going_on()).view(110.0).stopped()
+    view = RunMeter(going_on()).view(110.0).left("stopped")
+    assert view.outcome == "stopped"
     assert [each.progress.state for each in view.endpoints] == ["succeeded", "stopped", "waiting"]
     assert view.progress.waiting == ""
 

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from rich.cells import cell_len
 
 from syncd.cli import output
 from syncd.cli.output import json_text
@@ -63,6 +64,53 @@ def test_a_closed_output_is_told_apart_from_other_broken_pipes(
     output.say("nobody hears it")
     output.note("nor this")
     output.abandon()
+
+
+class _Terminal(io.StringIO):
+    def isatty(self) -> bool:
+        return True
+
+
+def _told(monkeypatch: pytest.MonkeyPatch, text: str, stream: io.StringIO, columns: int) -> str:
+    monkeypatch.setenv("COLUMNS", str(columns))
+    monkeypatch.setattr(sys, "stdout", stream)
+    monkeypatch.setattr(sys, "stderr", stream)
+    output.note(text)
+    noted = stream.getvalue()
+    output.say(text)
+    assert stream.getvalue() == noted * 2
+    return noted
+
+
+def test_lines_are_wrapped_at_words_on_a_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
+    text = "  one two, see `syncd sync x` there\nshort"
+    assert _told(monkeypatch, text, _Terminal(), 20) == (
+        "  one two, see\n    `syncd sync x`\n    there\nshort\n"
+    )
+    assert _told(monkeypatch, text, io.StringIO(), 20) == text + "\n"
+    long = "a " + "b" * 40
+    assert _told(monkeypatch, long, _Terminal(), 20) == "a\n" + "b" * 40 + "\n"
+    coloured = "\x1b[31m" + "c" * 18 + "\x1b[0m"
+    assert _told(monkeypatch, coloured, _Terminal(), 20) == coloured + "\n"
+
+
+def test_a_json_document_is_never_wrapped(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLUMNS", "20")
+    monkeypatch.setattr(sys, "stdout", stream := _Terminal())
+    document = json_text({"a": "one two three four five six"})
+    output.say(document)
+    assert stream.getvalue() == document + "\n"
+
+
+@given(st.text(st.sampled_from("ab `\n日"), max_size=80), st.integers(20, 60))
+def test_wrapping_loses_nothing_but_spaces(text: str, columns: int) -> None:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("COLUMNS", str(columns))
+        found = output.wrapped(text, _Terminal())
+    assert "".join(found.split()) == "".join(text.split())
+    for line in found.split("\n"):
+        if "`" not in line and " " in line.strip():
+            assert cell_len(line) <= columns
 
 
 def test_streams_without_a_terminal_are_none(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -11,6 +12,7 @@ import pytest
 from syncd import __version__
 from syncd.cli import dispatch, output
 from syncd.cli.parser import build_parser, entry
+from syncd.demo import FAULT_NAMES
 from syncd.errors import ExitCode, StoreError
 from tests.cli.conftest import Run
 
@@ -58,6 +60,62 @@ def test_usage_errors_end_with_64_and_say_where_help_is(run: Run, line: list[str
     ended = run(*line)
     assert (ended.code, ended.out) == (64, "")
     assert "try `syncd" in ended.err or "usage: syncd" in ended.err
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_help_speaks_of_this_version_only(run: Run, command: str) -> None:
+    text = run(*command.split(), "--help").out + run("--help").out
+    assert not re.search(r"^ +75 |brake|reload|restart|systemctl", text, re.MULTILINE)
+    assert all(len(line) <= 80 for line in text.splitlines())
+
+
+@pytest.mark.parametrize(
+    ("command", "codes"),
+    [
+        ("sync", [0, 3, 4, 64, 69, 73, 77, 78, 130]),
+        ("check", [0, 64, 69, 77, 78]),
+    ],
+)
+def test_the_exit_codes_of_a_command_are_told(run: Run, command: str, codes: list[int]) -> None:
+    text = run(command, "--help").out.split("exit codes:\n")[1]
+    assert [int(line.split()[0]) for line in text.splitlines()] == codes
+
+
+def test_help_is_a_command_too(run: Run) -> None:
+    assert run("help") == run("--help")
+    assert run("help", "config", "show") == run("config", "show", "--help")
+    assert run("help").code == 0
+    assert run("help", "bogus").code == 64
+
+
+def test_the_help_of_sync_explains_what_sync_shows(run: Run) -> None:
+    text = " ".join(run("sync", "--help").out.split())
+    assert "effective speed-up time spent in requests, all of them added up, divided by" in text
+    for words in ("39 of 500 so far", "39/500+", "over 3s left", "eta >3s", "2/3 parallel"):
+        assert words in text
+
+
+def test_the_help_of_apps_explains_its_columns_and_rules(run: Run) -> None:
+    text = " ".join(run("apps", "--help").out.split())
+    assert "users at risk users whose own grant reaches that level" in text
+    assert "docs/risk.md describes the file" in text
+
+
+def test_the_help_of_demo_names_every_fault_and_a_wrong_one_finds_its_neighbours(run: Run) -> None:
+    text = run("demo", "--help").out
+    listed = text.split("faults:\n")[1].split("\n\n")[0]
+    assert [name.strip() for name in listed.split(",")] == list(FAULT_NAMES)
+    assert "rate_limit_429, rate_limit_429_date" in run("demo", "--fault", "429=0.1").err
+    assert "near it: slow_body" in run("demo", "--fault", "slow_bdy").err
+    assert "lists them" in run("demo", "--fault", "=1").err
+    assert build_parser().parse_args(["demo", "--fault", "hang=1"]).fault == ["hang=1"]
+
+
+def test_an_empty_organization_is_no_demo(run: Run) -> None:
+    for users in ("0", "-1", "x"):
+        ended = run("demo", "--users", users)
+        assert (ended.code, ended.out) == (64, "")
+        assert "1 or more" in ended.err
 
 
 def test_the_config_file_may_stand_before_or_after_the_command(

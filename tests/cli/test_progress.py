@@ -1,28 +1,39 @@
 from __future__ import annotations
 
 import io
+import json
 import re
 import threading
+from collections.abc import Iterator
 
 import pytest
+import structlog
 from rich.cells import cell_len
 from rich.console import Console
 
-from syncd.cli.meter import RunMeter
+from syncd.cli.meter import RunMeter, RunView
 from syncd.cli.progress import (
     REFRESHES_PER_SECOND,
     Display,
     LineDisplay,
     LiveDisplay,
     Painter,
-    line,
     progress_display,
 )
 from syncd.cli.render import to_text
+from syncd.cli.report import line, reporter
+from syncd.errors import Interrupted
+from syncd.host.log import configure
 from syncd.sync.progress import EndpointProgress, Progress
 from tests.cli.runs import going_on, hostile
 
 _CODES = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")
+
+
+@pytest.fixture(autouse=True)
+def _log_as_it_was() -> Iterator[None]:
+    yield
+    structlog.reset_defaults()
 
 
 class _Terminal(io.StringIO):
@@ -47,8 +58,8 @@ def _painted(
 def test_wide_terminals_show_everything() -> None:
     head, users, tokens, relations = _painted(going_on(), width=120)
     assert head == "acme  run 12, resumed  10s  waits for Retry-After"
-    assert re.fullmatch(r"✓ users +━+ +5,000/5,000  100 % +succeeded", users)
-    words = r". tokens +━+[╸╺]?━* +1,000/4,000\+ +25 %  2/3 parallel  3 unreadable  reading"
+    assert re.fullmatch(r"✓ users +━+ +5,000 of 5,000  100 % +succeeded", users)
+    words = r". tokens +━+[╸╺]?━* +1,000 of 4,000 so far +25 %  2/3 parallel  3 unreadable  reading"
     assert re.fullmatch(words, tokens)
     assert re.fullmatch(r"· relations +waiting", relations)
 
@@ -57,6 +68,7 @@ def test_narrow_terminals_show_what_matters_most() -> None:
     medium, narrow = (_painted(going_on(), width=width) for width in (80, 40))
     assert "2/3 parallel" in medium[2]
     assert "3 unreadable" in medium[2]
+    assert "1,000 of 4,000 so far" in medium[2]
     assert "1,000/4,000+" in narrow[2]
     assert "parallel" not in narrow[2]
     assert _painted(going_on(), width=20)[2].endswith("tokens")
@@ -119,6 +131,74 @@ def test_the_live_display_leaves_its_last_state() -> None:
     assert last[1].startswith("- tokens")
 
 
+@pytest.mark.parametrize(
+    ("error", "word"),
+    [
+        (Interrupted(), "stopped"),
+        (KeyboardInterrupt(), "stopped"),
+        (RuntimeError(), "failed"),
+        (None, "failed"),
+    ],
+)
+def test_what_was_left_before_its_end_has_one_word_for_it(
+    error: BaseException | None, word: str
+) -> None:
+    stream = io.StringIO()
+    display = LiveDisplay(_console(stream=stream), clock=lambda: 110.0)
+    display.__enter__()
+    display.add(going_on())
+    display.__exit__(type(error) if error else None, error, None)
+    head, users, tokens, relations = _CODES.sub("", stream.getvalue()).splitlines()[-4:]
+    assert head.rstrip().endswith(f"acme  run 12, resumed  10s  {word}")
+    assert (users.split()[-1], tokens.split()[-1]) == ("succeeded", "stopped")
+    assert relations.split()[-1] == "waiting"
+
+
+@pytest.mark.parametrize(
+    ("states", "word"),
+    [
+        ("succeeded succeeded", "done"),
+        ("succeeded partial", "partial"),
+        ("succeeded failed", "partial"),
+        ("failed failed", "failed"),
+        ("interrupted succeeded", "stopped"),
+    ],
+)
+def test_a_run_that_has_ended_has_one_word_for_it(states: str, word: str) -> None:
+    progress = Progress("acme")
+    for number, state in enumerate(states.split()):
+        progress.endpoints[str(number)] = EndpointProgress(str(number), state=state)
+    assert _painted(progress, width=80)[0] == f"acme  {word}"
+
+
+def test_what_an_earlier_process_finished_is_shown_with_its_figures() -> None:
+    progress = Progress("acme", run=3, resumed=True)
+    progress.counts = {"user": {"read": 5000}, "group": {"read": 25}, "token": {"read": 9}}
+    progress.endpoints = {
+        "users": EndpointProgress("users", state="succeeded"),
+        "tokens": EndpointProgress("tokens", state="running", done=7, total=5000),
+        "relations": EndpointProgress("relations", state="partial", done=24),
+    }
+    _, users, tokens, relations = _painted(progress, width=100)
+    assert re.fullmatch(r"✓ users +━+ +5,000 +succeeded earlier", users)
+    assert "7 of 5,000 so far" in tokens
+    assert re.fullmatch(r"! relations +━+ +24 +partial earlier", relations)
+    progress.resumed = False
+    assert "earlier" not in line(RunMeter(progress).view(1.0))
+
+
+def test_the_last_state_uses_the_room_that_moving_figures_took() -> None:
+    stream, progress = io.StringIO(), going_on()
+    with LiveDisplay(_console(80, stream), clock=lambda: 110.0) as display:
+        display.add(progress)
+        display._paint()  # noqa: SLF001 (a frame while it goes on)
+        for each in progress.endpoints.values():
+            each.state, each.done, each.total, each.unreadable = "succeeded", 7, 7, 0
+    last = _CODES.sub("", stream.getvalue()).splitlines()[-4:]
+    assert last[0].rstrip().endswith("done")
+    assert all(each.rstrip().endswith("succeeded") for each in last[1:])
+
+
 def test_the_live_display_ends_cleanly_with_an_error() -> None:
     stream = io.StringIO()
 
@@ -151,24 +231,57 @@ def test_the_display_refreshes_at_most_eight_times_a_second() -> None:
 
 def test_one_line_tells_a_run_in_plain_text() -> None:
     assert line(RunMeter(going_on()).view(110.0)) == (
-        "acme run 12, resumed: users 5,000/5,000 100 % succeeded; "
-        "tokens 1,000/4,000+ 25 % 2/3 parallel 3 unreadable reading; relations waiting; "
+        "acme run 12, resumed: users 5,000 of 5,000 100 % succeeded; "
+        "tokens 1,000 of 4,000 so far 25 % 2/3 parallel 3 unreadable reading; relations waiting; "
         "waits for Retry-After"
     )
     assert line(RunMeter(Progress("acme", dry=True)).view(0.0)) == "acme dry run: starting"
 
 
-def test_lines_are_written_for_runs_that_go_on() -> None:
-    lines: list[str] = []
-    display = LineDisplay(lines.append, 3600.0, clock=lambda: 110.0)
+def test_runs_that_go_on_are_reported() -> None:
+    reported: list[RunView] = []
+    display = LineDisplay(reported.append, 3600.0, clock=lambda: 110.0)
     done = Progress("beta")
     done.endpoints["users"] = EndpointProgress("users", state="succeeded")
     with display:
         display.add(going_on())
         display.add(done)
         display.tick()
-    assert len(lines) == 1
-    assert re.match(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ acme run 12, resumed: users", lines[0])
+    assert [view.progress.organization for view in reported] == ["acme"]
+
+
+def _reported(format: str | None, level: str = "info") -> str:
+    stream = io.StringIO()
+    if format:
+        configure(level, format, stream)
+    reporter(stream)(RunMeter(going_on()).view(110.0))
+    return stream.getvalue()
+
+
+def test_progress_is_an_event_of_a_json_log() -> None:
+    (text,) = _reported("json").splitlines()
+    event = json.loads(text)
+    assert (event["event"], event["level"]) == ("progress_reported", "info")
+    assert (event["organization"], event["run"], event["resumed"]) == ("acme", 12, True)
+    assert (event["seconds"], event["waiting_for"]) == (10.0, "Retry-After")
+    assert [each["endpoint"] for each in event["endpoints"]] == ["users", "tokens", "relations"]
+    assert event["endpoints"][1] == {
+        "endpoint": "tokens", "state": "running", "phase": "reading", "done": 1000, "total": 4000,
+        "total_final": False, "rows": 9000, "rows_per_second": None, "seconds_left": None,
+        "in_flight": 2, "limit": 3, "unreadable": 3, "reason": "",
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize("format", ["console", None])
+def test_progress_is_words_where_the_log_is_for_people(format: str | None) -> None:
+    text = _reported(format)
+    assert re.match(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ acme run 12, resumed: users", text)
+    assert text.count("\n") == 1
+
+
+@pytest.mark.parametrize("format", ["json", "console"])
+def test_progress_is_no_warning(format: str) -> None:
+    assert _reported(format, "warning") == ""
 
 
 def test_lines_come_by_themselves_each_interval() -> None:

@@ -53,6 +53,25 @@ def test_what_does_not_fit_is_shortened_with_a_mark() -> None:
     assert _plain(_show([_row(1, "n" * 50)], 40))[1] == " 1  nnnnnnnnnnnnn…  2026-11-18T11:06:40Z"
 
 
+def test_a_column_that_yields_is_narrowed_before_the_others() -> None:
+    columns = (
+        Column("what", lambda row: row["what"], least=5),
+        Column("how", lambda row: row["how"], least=5, yields=True),
+    )
+    rows = [{"what": "w" * 20, "how": "h" * 10}]
+    (text, _), *_ = table(columns, rows, width=28)
+    assert _plain(text.splitlines())[1] == "w" * 20 + "  hhhhh…"
+    (text, _), *_ = table(columns, rows, width=20)
+    assert _plain(text.splitlines())[1] == "w" * 12 + "…  hhhh…"
+
+
+def test_a_cell_may_know_itself_how_to_be_narrow() -> None:
+    column = Column("x", lambda _: "a" * 30, squeeze=lambda row, width: f"{row['x']}{width}\x1b")
+    (text, _), *_ = table((column,), [{"x": "!"}], width=20)
+    assert _plain(text.splitlines())[1] == "!20\\x1b"
+    assert "".join(text for text, _ in table((column,), [{}], width=None)) == f"x\n{'a' * 30}\n"
+
+
 def test_columns_that_hold_nothing_are_left_out_on_a_terminal() -> None:
     assert "why" not in _show([_row(1)], 200)[0]
     assert "why" in _show([_row(1)], None)[0]

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from syncd.cli import notes
 from syncd.cli.risk import BUILT_IN, Level, RiskRules, compile_pattern, load_rules, short_scope
 from syncd.errors import ConfigError
 from tests.cli.seed import API
@@ -139,6 +140,29 @@ def test_own_rules_come_before_the_built_in_ones(tmp_path: Path) -> None:
     assert rules.of_scope(API + "drive.file").reason == "not this one"
     assert rules.of_scope("https://our.example/x").level is Level.LOW
     assert rules.of_scope(API + "gmail.readonly").level is Level.HIGH
+
+
+def test_the_documented_rules_do_what_the_document_says(tmp_path: Path) -> None:
+    text = (Path(__file__).parents[2] / "docs/risk.md").read_text()
+    (example,) = re.findall(r"^```toml \S*risk\.toml\n(.*?)^```", text, re.MULTILINE | re.DOTALL)
+    rules = load_rules(_own(tmp_path, example))
+    ours = "https://apps.acme.example/auth/"
+    for scope, level in (
+        (API + "calendar.readonly", Level.HIGH),
+        (ours + "read/all", Level.LOW),
+        (ours + "payments", Level.HIGH),
+        (API + "drive.metadata.readonly", Level.LOW),
+        (API + "drive", Level.HIGH),
+        ("https://nobody.knows/it", Level.MEDIUM),
+    ):
+        assert rules.of_scope(scope).level is level, scope
+    assert all(f"| `{level.name.lower()}` |" in text for level in Level)
+
+
+def test_the_rule_in_the_help_is_valid(tmp_path: Path) -> None:
+    example = re.findall(r"^    (.*)$", notes.APPS, re.MULTILINE)
+    rules = load_rules(_own(tmp_path, "\n".join(example)))
+    assert rules.of_scope(API + "calendar.readonly").level is Level.HIGH
 
 
 def test_every_problem_of_a_rule_file_is_told_at_once(tmp_path: Path) -> None:

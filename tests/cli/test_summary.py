@@ -16,7 +16,7 @@ def test_a_summary_tells_all_that_matters() -> None:
         "                  read  added  changed  removed\n"
         "  users          5,000     12        3        0\n"
         "  tokens        25,310    100        0        5\n"
-        "  applications       0      3        0        0\n"
+        "  applications       -      3        0        0\n"
         "  relations        900      0        0        1\n"
         "  tokens partial: 2 users answered 403\n"
         "  2 collections could not be read; what was known of them is kept and marked: "
@@ -55,6 +55,15 @@ def test_one_is_not_many() -> None:
     assert "1 request took" in text
 
 
+def test_users_whose_tokens_cannot_be_asked_for_are_told() -> None:
+    assert (
+        "  29 users are suspended or archived: their tokens cannot be asked for; "
+        "what was known of them is kept\n"
+    ) in summary(result(not_applicable=29))
+    assert "  1 user is suspended or archived: its tokens" in summary(result(not_applicable=1))
+    assert "suspended" not in summary(result())
+
+
 def test_a_summary_is_harmless() -> None:
     endpoint = EndpointResult("users", RunState.FAILED, HOSTILE, 0, 0.0)
     text = summary(result(organization=HOSTILE, reason=HOSTILE, endpoints=(endpoint,)))
@@ -70,6 +79,7 @@ def test_the_json_form_is_complete() -> None:
     }  # fmt: skip
     assert {name: document[name] for name in document if name not in {"counts", "endpoints"}} == {
         "organization": "acme", "run": 12, "state": "partial", "reason": None, "dry_run": True,
-        "resumed": True, "unreadable": 2, "held_removals": 340, "requests": 5123,
-        "request_seconds": 113.6, "wall_seconds": 42.13, "speed_up": 2.7, "exit_code": 3,
+        "resumed": True, "unreadable": 2, "not_applicable": 0, "held_removals": 340,
+        "requests": 5123, "request_seconds": 113.6, "wall_seconds": 42.13, "speed_up": 2.7,
+        "exit_code": 3,
     }  # fmt: skip

@@ -20,7 +20,7 @@ from syncd.config import (
 )
 from syncd.config.schema import SECTIONS
 from tests.config.generate import ROOT, generated
-from tests.config.samples import ACME, GOOGLE, OTHER_ORGANIZATION, PROVIDERS, config_of
+from tests.config.samples import ACME, GOOGLE, OTHER, OTHER_ORGANIZATION, PROVIDERS, config_of
 
 ONLY_GOOGLE = {GOOGLE.name: GOOGLE}
 
@@ -71,8 +71,20 @@ def test_the_reference_has_every_key_and_what_a_provider_adds() -> None:
         assert all(f"| `{each.name}` |" in part for each in section.keys)
     assert "| production | 3 | 2 | 2 | 2 |" in text
     assert "| `quota_per_minute` | `2400` |" in text
-    assert "| `admin` | required | an e-mail address | yes |" in text
-    assert '| `region` | `"eu"` | a text | no |' in text
+    assert "| `quota_per_minute` | by provider |" in text
+    assert "| `base_url` | by provider |" in text
+    assert "| `admin` | required | an e-mail address |" in text
+    assert '| `region` | `"eu"` | a text |' in text
+
+
+def test_a_key_that_no_provider_has_a_default_for_is_required() -> None:
+    text = reference_markdown({OTHER.name: OTHER})
+    assert "| `quota_per_minute` | required |" in text
+
+
+def test_the_generated_files_speak_of_this_version_only() -> None:
+    for name, text in generated().items():
+        assert not re.search("reload|restart|systemctl", text), name
 
 
 def test_a_provider_without_anything_of_its_own_is_in_the_reference() -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from typing import Any
 
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -293,6 +294,25 @@ def test_a_large_page_of_bad_records() -> None:
 @each_kind
 def test_a_page_of_more_records_than_a_page_can_have_is_refused(collection: Collection) -> None:
     mark, field, _ = MARKS[collection.kind]
-    body = b'{"kind":"%s","%s":[%s{}]}' % (mark.encode(), field.encode(), b"{}," * 50_000)
-    reply = Response(200, {"content-type": "application/json"}, body)
-    assert refused(collection, reply) == "too_many_records"
+    kind, name = mark.encode(), field.encode()
+    good = msgspec.json.encode(record(collection))
+    for item, count in ((b"1", 300_000), (b"{}", 300_000), (good, 400_000)):
+        items = b",".join([item] * count)
+        body = b'{"kind":"%s","%s":[%s]}' % (kind, name, items)
+        reply = Response(200, {"content-type": "application/json"}, body)
+        assert refused(collection, reply) == "too_many_values"
+
+
+def test_what_a_text_holds_is_no_value() -> None:
+    noise = '{[,"' * 60_000
+    page = parse(
+        GROUPS, listing(GROUPS, *[record(GROUPS, str(n), description=noise) for n in range(30)])
+    )
+    assert len(page.entities) == 30
+    page = parse(GROUPS, listing(GROUPS, record(GROUPS, "1", description=noise), {"id": 5}))
+    assert (len(page.entities), len(page.bad)) == (1, 1)
+
+
+def test_users_of_several_customers_are_refused() -> None:
+    both = [record(USERS, "1", customerId="C1"), record(USERS, "2", customerId="C2")]
+    assert refused(USERS, listing(USERS, *both)) == "other_customer"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
+import time
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 
@@ -149,7 +150,16 @@ async def test_a_stopped_run_goes_on(acme: Driver) -> None:
     assert reading is not None
     assert reading.cursor == "n"
     row = acme.rows("runs")[0]
-    assert (row["state"], row["resumes"], row["unreadable"]) == ("running", 1, 1)
+    assert (row["resumes"], row["unreadable"]) == (1, 1)
+
+
+async def test_a_run_is_shown_as_running_only_while_its_process_gives_signs_of_life(
+    acme: Driver,
+) -> None:
+    # The driver's clock stands in the past: nobody has been heard of for long.
+    assert acme.rows("runs")[0]["state"] == "interrupted"
+    await acme.store.beat(acme.organization, acme.owner, time.time())
+    assert acme.rows("runs")[0]["state"] == "running"
 
 
 async def test_counts_go_on_where_a_stopped_run_left_them(acme: Driver) -> None:

@@ -357,7 +357,7 @@ def test_a_file_that_somebody_reads_all_the_time_cannot_be_opened_now(path: Path
     with outsider(path) as other:
         other.execute("BEGIN")
         other.execute("SELECT * FROM t_run").fetchall()
-        with pytest.raises(StoreError, match="locked by another program"):
+        with pytest.raises(StoreError, match="another program has been reading"):
             Database(path).open()
     with opened(path):
         pass

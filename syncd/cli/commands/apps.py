@@ -1,4 +1,4 @@
-"""``syncd apps``: applications by their riskiest scope and by number of users."""
+"""``syncd apps``: applications by their riskiest scope and by how many users gave it."""
 
 from __future__ import annotations
 
@@ -26,11 +26,18 @@ class Judged:
     use: ApplicationUse
     finding: Finding
 
-    def order(self, by: str) -> tuple[int, int, str, str]:
+    @property
+    def at_risk(self) -> int:
+        """Users whose own grant reaches the application's level."""
+        return sum(
+            count for word, count in self.use.classes.items() if LEVELS[word] >= self.finding.level
+        )
+
+    def order(self, by: str) -> tuple[int, int, int, str, str]:
         """A key that sorts the most interesting application first."""
-        level, users = -int(self.finding.level), -self.use.users
-        first, second = (users, level) if by == "users" else (level, users)
-        return first, second, self.use.name.casefold(), self.use.id
+        level, at_risk, users = -int(self.finding.level), -self.at_risk, -self.use.users
+        keys = (users, level, at_risk) if by == "users" else (level, at_risk, users)
+        return *keys, self.use.name.casefold(), self.use.id
 
 
 def run(args: argparse.Namespace) -> int:
@@ -66,8 +73,7 @@ def judge(
 
 def show(found: Sequence[Judged], levels: Counter[str], *, limit: int = 0) -> None:
     """Print applications as a table; ``limit`` is how many were asked for at most."""
-    several = len({each.use.organization for each in found}) > 1
-    show_table(_columns(several=several), (_row(each) for each in found))
+    show_table(_columns(found), (_row(each) for each in found))
     _summarize(levels, shown=len(found), limit=limit)
 
 
@@ -81,7 +87,7 @@ def _judged(
 
 
 def _sorted(found: Iterable[Judged], by: str, limit: int) -> list[Judged]:
-    def order(judged: Judged) -> tuple[int, int, str, str]:
+    def order(judged: Judged) -> tuple[int, int, int, str, str]:
         return judged.order(by)
 
     return heapq.nsmallest(limit, found, key=order) if limit else sorted(found, key=order)
@@ -95,6 +101,7 @@ def as_json(judged: Judged, rules: RiskRules) -> dict[str, Any]:
         "id": use.id,
         "name": use.name,
         "users": use.users,
+        "users_at_risk": judged.at_risk,
         "organization_wide": use.organization_wide,
         "other_grants": use.others,
         "risk": finding.level.word,
@@ -116,7 +123,7 @@ def _row(judged: Judged) -> Row:
         "organization": use.organization,
         "risk": finding.level.word,
         "users": use.users,
-        "risky": use.classes[finding.level.word],
+        "at_risk": judged.at_risk,
         "name": use.name or use.id,
         "wide": "yes" if use.organization_wide else "",
         "scope": short_scope(finding.scope),
@@ -128,27 +135,26 @@ def _row(judged: Judged) -> Row:
     }
 
 
-def _columns(*, several: bool) -> list[Column]:
-    def plain(name: str, drop: int, least: int = 6, *, optional: bool = False) -> Column:
-        return Column(name, lambda row: row[name], drop=drop, least=least, optional=optional)
+def _columns(found: Sequence[Judged]) -> list[Column]:
+    def plain(title: str, name: str, drop: int, least: int, *, right: bool = False) -> Column:
+        return Column(title, lambda row: row[name], drop=drop, least=least, right=right)
 
+    several = len({each.use.organization for each in found}) > 1
+    wide = any(each.use.organization_wide for each in found)
+    own = any(each.finding.source != "built-in" for each in found)
     return [
         Column("risk", lambda row: row["risk"], style=lambda row: STYLES[row["risk"]]),
-        Column("users", lambda row: row["users"], right=True, least=5),
-        Column("at risk", lambda row: row["risky"], drop=50, right=True),
-        Column("application", lambda row: row["name"], least=22),
-        *(
-            [Column("organization", lambda row: row["organization"], drop=45, least=12)]
-            if several
-            else []
-        ),
-        Column("for all", lambda row: row["wide"], drop=40, optional=True),
-        plain("scope", 10, 24),
-        Column("scopes", lambda row: row["scopes"], drop=60, right=True),
-        plain("reason", 20, 36),
-        plain("rule", 70, 24),
-        plain("source", 80, 12, optional=True),
-        plain("id", 90, 24),
+        plain("users at risk", "at_risk", 0, 5, right=True),
+        plain("all users", "users", 15, 5, right=True),
+        plain("application", "name", 0, 22),
+        *([plain("organization", "organization", 45, 12)] if several else []),
+        *([plain("for everybody", "wide", 40, 3)] if wide else []),
+        plain("riskiest scope", "scope", 10, 22),
+        plain("scopes", "scopes", 60, 6, right=True),
+        plain("reason", "reason", 20, 36),
+        plain("rule", "rule", 70, 24),
+        *([plain("rule from", "source", 80, 12)] if own else []),
+        plain("id", "id", 90, 24),
     ]
 
 
@@ -159,5 +165,6 @@ def _summarize(levels: Counter[str], *, shown: int, limit: int) -> None:
         return
     parts = ", ".join(styled(f"{levels[word]:,} {word}", STYLES[word]) for word in LEVELS)
     noun = "application" if total == 1 else "applications"
-    more = f"; the first {shown} are shown, --limit 0 shows all" if shown == limit else ""
+    first = "the first one is" if shown == 1 else f"the first {shown:,} are"
+    more = f"; {first} shown, --limit 0 shows all" if shown == limit else ""
     output.note(f"{total:,} {noun}: {parts}{more}")

@@ -7,15 +7,21 @@ from collections.abc import Callable, Iterator
 from functools import lru_cache
 from typing import Any
 
+from rich.cells import cell_len, set_cell_size
+
 from syncd.cli import output
 from syncd.cli.render import Column, Row, show_table
 from syncd.cli.risk import short_scope
 from syncd.cli.settings import open_database
 from syncd.cli.when import parse_since
+from syncd.host.text import terminal_safe
 from syncd.store.reader import ReadOnlyDatabase
 
 _STYLES = {"added": "green", "changed": "yellow", "removed": "red"}
 _NameOf = Callable[[str, str, str], str]
+
+_SHORTEST_HOLDER = 6
+"""Columns that the first of two names keeps at least."""
 
 
 def run(args: argparse.Namespace) -> int:
@@ -50,7 +56,8 @@ def show(
     if not shown:
         output.note("no changes")
     elif shown == limit:
-        output.note(f"the newest {shown} changes; --limit 0 shows all")
+        newest = "newest change" if shown == 1 else f"newest {shown:,} changes"
+        output.note(f"the {newest}; --limit 0 shows all")
 
 
 def _columns(*, several: bool) -> list[Column]:
@@ -61,8 +68,13 @@ def _columns(*, several: bool) -> list[Column]:
         Column("run", lambda row: row["run_id"], drop=50, right=True, least=3),
         Column("change", lambda row: row["kind"], least=7, style=lambda row: _STYLES[row["kind"]]),
         Column("entity", lambda row: row["entity"], drop=20, least=11),
-        Column("what", lambda row: row["what"], least=30),
-        Column("how", lambda row: row["how"], drop=25, least=24, optional=True),
+        Column(
+            "what",
+            lambda row: "".join(row["what"]),
+            least=30,
+            squeeze=lambda row, width: squeezed(row["what"], width),
+        ),
+        Column("how", lambda row: row["how"], drop=25, least=24, optional=True, yields=True),
     ]
 
 
@@ -73,8 +85,11 @@ def _readable(database: ReadOnlyDatabase, rows: Iterator[Row]) -> Iterator[Row]:
         yield row | {"what": subject(row, name_of), "how": difference(row)}
 
 
-def subject(row: Row, name_of: _NameOf) -> str:
-    """What a change is about, by name where there is one."""
+def subject(row: Row, name_of: _NameOf) -> tuple[str, str, str]:
+    """What a change is about, by name where there is one: a name, or two and what joins them.
+
+    The last is the one that counts; of one name alone the others are empty.
+    """
     key = row["key"] if isinstance(row["key"], dict) else {}
     organization = row["organization"]
 
@@ -87,13 +102,32 @@ def subject(row: Row, name_of: _NameOf) -> str:
         case "token":
             holder = named(key.get("principal_kind", ""), key.get("principal_id", ""))
             application = named("application", key.get("application_id", ""))
-            return f"{holder} -> {application}"
+            return holder, " -> ", application
         case "relation":
             member = named(key.get("subject_kind", ""), key.get("subject_id", ""))
             place = named(key.get("object_kind", ""), key.get("object_id", ""))
-            return f"{member} in {place}"
+            return member, " in ", place
         case entity:
-            return named(entity, key.get("id", ""))
+            return "", "", named(entity, key.get("id", ""))
+
+
+def squeezed(what: tuple[str, str, str], width: int) -> str:
+    """The same in fewer columns: the first name goes without its domain, then is cut off.
+
+    What is still too wide is left so, to be cut off at its end.
+    """
+    first, join, last = map(terminal_safe, what)
+    if not first:
+        return last
+    room = width - cell_len(join + last)
+    name, at, _ = first.partition("@")
+    bare = f"{name}@…" if at else first
+    if cell_len(bare) <= room:
+        return f"{bare}{join}{last}"
+    room = max(_SHORTEST_HOLDER, room)
+    if cell_len(name) > room:
+        name = set_cell_size(name, room - 1).rstrip() + "…"
+    return f"{name}{join}{last}"
 
 
 def difference(row: Row) -> str:

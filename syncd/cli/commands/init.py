@@ -13,6 +13,7 @@ from syncd.cli.settings import config_path, provider_schemas
 from syncd.config import Key, ProviderSchema
 from syncd.config.keys import toml_text
 from syncd.errors import CannotCreate, UsageError
+from syncd.host.secrets import DEFAULT_DIRECTORY
 
 _HEAD = """\
 # Configuration of syncd. `syncd check` reports every problem in it,
@@ -24,8 +25,13 @@ _HEAD = """\
 [store]
 #url = "sqlite:///var/lib/syncd/syncd.db"
 
+# `syncd check` does not accept this table before every CHANGE-ME in it has been changed.
 [[organization]]
 """
+
+_CHANGE_ME = "CHANGE-ME"
+_NOT_CHANGED = frozenset({"provider", "credentials"})
+"""Required keys whose example will do."""
 
 _STEPS = """\
 Next:
@@ -45,12 +51,15 @@ def run(args: argparse.Namespace) -> int:
         raise UsageError(f"no provider {args.provider!r}; there are {', '.join(schemas)}")
     path = args.output or config_path(args)
     _write(path, starting_config(schemas[args.provider]))
-    output.say(f"{path}: written\n{next_steps(path, args.provider)}")
+    output.say(f"{path}: written\n\n{next_steps(path, schemas[args.provider])}")
     return 0
 
 
 def starting_config(schema: ProviderSchema) -> str:
-    """A valid file with one organization; keys that have a default are comments."""
+    """A file with one organization; keys that have a default are comments.
+
+    It is valid but for the values that nobody but the user knows.
+    """
     keys = schema.organization_keys()
     needed = [key for key in keys if key.required]
     optional = [key for key in keys if not key.required]
@@ -59,17 +68,27 @@ def starting_config(schema: ProviderSchema) -> str:
 
 def _lines(key: Key) -> str:
     mark = "" if key.required else "#"
-    value = key.default if key.default is not None else key.example
-    doc = "\n".join(f"# {line}" for line in textwrap.wrap(key.doc, 96))
-    return f"{doc}\n{mark}{key.name} = {toml_text(value)}\n"
+    value, doc = key.default if key.default is not None else key.example, key.doc
+    if key.required and key.name not in _NOT_CHANGED:
+        value, doc = _CHANGE_ME, f"{doc} Such as {toml_text(key.example)}."
+    comment = "\n".join(f"# {line}" for line in textwrap.wrap(doc, 96))
+    return f"{comment}\n{mark}{key.name} = {toml_text(value)}\n"
 
 
-def next_steps(path: Path, provider: str) -> str:
+def next_steps(path: Path, schema: ProviderSchema) -> str:
     """What the user has to do now."""
+    google = schema.name == "google_workspace"
+    key_file = "KEY.json" if google else "SECRET"
+    example = next(key.example for key in schema.organization_keys() if key.name == "credentials")
+    place = DEFAULT_DIRECTORY / str(example).removeprefix("credential:")
     steps = [
-        f"edit {path}: put your own values in the place of the examples",
-        *(_google_steps() if provider == "google_workspace" else []),
-        "put the credentials where `credentials` says, readable by their owner only",
+        *(_google_steps() if google else []),
+        (
+            "put the key where syncd looks for it, readable by the user alone who runs syncd:\n"
+            f"       install -d -m 0700 {DEFAULT_DIRECTORY}\n"
+            f"       install -m 0600 {key_file} {place}"
+        ),
+        f"edit {path}: change every {_CHANGE_ME}",
     ]
     numbered = "\n".join(f"  {number}. {step}" for number, step in enumerate(steps, 1))
     return _STEPS.format(steps=numbered, command=f"syncd -c {shlex.quote(str(path))}")
@@ -89,17 +108,36 @@ def _google_steps() -> list[str]:
     ]
 
 
+_ELSEWHERE = "name another file with --output FILE"
+
+
+def _make_folder(folder: Path) -> None:
+    """Make the directory of the file, 0750, if it is missing; not those above it."""
+    try:
+        folder.mkdir(mode=0o750)
+    except FileExistsError:
+        return
+    except OSError as error:
+        make = shlex.join(["mkdir", "-p", "-m", "0750", str(folder)])
+        who = " as root" if isinstance(error, PermissionError) else ""
+        raise CannotCreate(
+            f"{folder}: there is no such directory, and it cannot be made: {error.strerror}; "
+            f"run `{make}`{who} first, or {_ELSEWHERE}"
+        ) from error
+
+
 def _write(path: Path, text: str) -> None:
+    _make_folder(path.parent)
     try:
         descriptor = os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY | os.O_CLOEXEC, 0o640)
     except FileExistsError:
         raise CannotCreate(
-            f"{path}: exists already and is not overwritten; name another file with --output"
+            f"{path}: this file is there already and is never overwritten; {_ELSEWHERE}"
         ) from None
     except OSError as error:
         raise CannotCreate(
-            f"{path}: cannot be written: {error.strerror}; make the directory {path.parent} "
-            "writable for this user, or name another file with --output"
+            f"{path}: cannot be written: {error.strerror}; run this as a user who may write to "
+            f"{path.parent}, or {_ELSEWHERE}"
         ) from error
     with os.fdopen(descriptor, "w", encoding="utf-8") as file:
         file.write(text)

@@ -31,7 +31,8 @@ def run(args: argparse.Namespace) -> int:
         if not shown:
             output.note("no run yet; `syncd sync` starts one")
         elif shown == args.limit:
-            output.note(f"the newest {shown} runs; --limit 0 shows all")
+            newest = "newest run" if shown == 1 else f"newest {shown:,} runs"
+            output.note(f"the {newest}; --limit 0 shows all")
     return 0
 
 

@@ -24,7 +24,7 @@ from syncd.cli.progress import Display, progress_display
 from syncd.cli.settings import load_config
 from syncd.cli.summary import result_json, summary
 from syncd.config import Config, OrganizationConfig
-from syncd.errors import ExitCode, Interrupted, SyncdError, UsageError
+from syncd.errors import CannotCreate, ExitCode, Interrupted, SyncdError, UsageError
 from syncd.host.log import configure
 from syncd.store.reader import ReadOnlyDatabase
 from syncd.store.sqlite import SqliteStore
@@ -55,7 +55,7 @@ def run(args: argparse.Namespace) -> int:
     config = load_config(args, require_organization=True)
     work = Work(
         config=config,
-        organizations=chosen(config, args.organizations),
+        organizations=chosen(config, args.organizations, args.endpoint),
         database=config.store.path,
         endpoints=tuple(args.endpoint),
         allow_removals=args.allow_removals,
@@ -70,8 +70,10 @@ def run(args: argparse.Namespace) -> int:
     return exit_code(outcomes)
 
 
-def chosen(config: Config, names: Sequence[str]) -> list[OrganizationConfig]:
-    """The organizations to sync. Raises UsageError for a name that there is not."""
+def chosen(
+    config: Config, names: Sequence[str], endpoints: Sequence[str] = ()
+) -> list[OrganizationConfig]:
+    """The organizations to sync. Raises UsageError where there is nothing to do."""
     known = {each.name: each for each in config.organizations}
     for name in names:
         if name not in known:
@@ -85,6 +87,12 @@ def chosen(config: Config, names: Sequence[str]) -> list[OrganizationConfig]:
     wanted = wanted or [each for each in known.values() if each.enabled]
     if not wanted:
         raise UsageError("every organization of the configuration is disabled; name one to sync it")
+    for each in wanted:
+        if endpoints and not set(endpoints) & set(each.endpoints):
+            raise UsageError(
+                f"organization {each.name!r} has none of these endpoints in the configuration; "
+                f"it has: {', '.join(each.endpoints)}"
+            )
     return wanted
 
 
@@ -94,8 +102,13 @@ def scratch_copy(work: Work) -> Iterator[Work]:
     if not work.dry:
         yield work
         return
-    base = work.database.parent if work.database.parent.is_dir() else None
-    folder = Path(tempfile.mkdtemp(prefix=".syncd-dry-run-", dir=base))
+    try:
+        folder = Path(tempfile.mkdtemp(prefix="syncd-dry-run-"))
+    except OSError as error:
+        raise CannotCreate(
+            f"a dry run needs room for a copy of the database in {tempfile.gettempdir()}: "
+            f"{error.strerror}; set TMPDIR to a directory that can be written"
+        ) from error
     copy = folder / work.database.name
 
     try:
@@ -158,7 +171,8 @@ def run_until_stopped(work: Coroutine[Any, Any, T]) -> T:
             return await work
         except asyncio.CancelledError:
             raise Interrupted(
-                "stopped; what was read is committed, and the next sync goes on from there"
+                "stopped; what was read is committed, and the next sync of the same endpoints "
+                "goes on from there"
             ) from None
 
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:

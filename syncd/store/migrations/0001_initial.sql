@@ -127,6 +127,7 @@ CREATE TABLE t_relation (
   subject_id    TEXT NOT NULL,
   role_id       TEXT NOT NULL,
   role          TEXT NOT NULL,
+  subject_email TEXT NOT NULL,                  -- as the listing shows it; the only name of outsiders
   hash          BLOB NOT NULL,
   first_seen_at INTEGER NOT NULL,
   changed_at    INTEGER NOT NULL,
@@ -294,7 +295,7 @@ CREATE VIEW groups AS SELECT * FROM groups_all WHERE removed_at IS NULL;
 
 CREATE VIEW relations_all AS
 SELECT o.name AS organization, r.kind, r.subject_kind, r.subject_id, r.object_kind, r.object_id,
-       r.role_id, r.role,
+       r.role_id, r.role, nullif(r.subject_email, '') AS subject_email,
        strftime('%Y-%m-%dT%H:%M:%SZ', r.first_seen_at, 'unixepoch') AS first_seen_at,
        strftime('%Y-%m-%dT%H:%M:%SZ', r.changed_at, 'unixepoch') AS changed_at,
        strftime('%Y-%m-%dT%H:%M:%SZ', r.removed_at, 'unixepoch') AS removed_at,
@@ -333,7 +334,13 @@ JOIN t_application a ON a.key = m.application
 LEFT JOIN t_user u ON u.organization = m.organization AND u.id = m.user_id;
 
 CREATE VIEW runs AS
-SELECT o.name AS organization, r.key AS id, r.state, nullif(r.reason, '') AS reason, r.endpoints,
+SELECT o.name AS organization, r.key AS id,
+       -- A run whose process gives no sign of life any more was killed.
+       CASE WHEN r.state = 'running' AND NOT EXISTS (
+              SELECT 1 FROM t_lease l WHERE l.organization = r.organization
+              AND l.heartbeat_at > strftime('%s', 'now') - 60)
+            THEN 'interrupted' ELSE r.state END AS state,
+       nullif(r.reason, '') AS reason, r.endpoints,
        strftime('%Y-%m-%dT%H:%M:%SZ', r.started_at, 'unixepoch') AS started_at,
        strftime('%Y-%m-%dT%H:%M:%SZ', r.updated_at, 'unixepoch') AS updated_at,
        strftime('%Y-%m-%dT%H:%M:%SZ', r.finished_at, 'unixepoch') AS finished_at,
