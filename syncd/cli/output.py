@@ -13,9 +13,10 @@ import re
 import shutil
 import sys
 from collections.abc import Iterable, Iterator
+from pathlib import Path
 from typing import Any, TextIO
 
-from syncd.errors import SyncdError
+from syncd.errors import CannotCreate, SyncdError
 from syncd.host.text import terminal_safe
 
 _UNSAFE_IN_JSON = re.compile(
@@ -35,11 +36,13 @@ class OutputClosed(Exception):
 
 @contextlib.contextmanager
 def closing() -> Iterator[None]:
-    """Turn a broken standard output into :class:`OutputClosed`."""
+    """Turn a broken standard output into :class:`OutputClosed`, a full one into CannotCreate."""
     try:
         yield
     except BrokenPipeError:
         raise OutputClosed from None
+    except OSError as error:
+        raise CannotCreate(f"standard output cannot be written: {error.strerror}") from None
 
 
 def write(text: str) -> None:
@@ -66,7 +69,7 @@ def say(text: str) -> None:
 
     On a terminal they are wrapped, unless they are a JSON document.
     """
-    with contextlib.suppress(OutputClosed):
+    with contextlib.suppress(OutputClosed, CannotCreate):
         write((text if text.startswith("{") else wrapped(text)) + "\n")
         flush()
 
@@ -93,7 +96,13 @@ def abandon() -> None:
 
 
 def tolerate_any_text() -> None:
-    """Have characters that the terminal's encoding lacks escaped instead of refused."""
+    """Have characters that the terminal's encoding lacks escaped instead of refused.
+
+    A stream that was closed before we began is one that nobody reads.
+    """
+    for name in ("stdout", "stderr"):
+        if getattr(sys, name) is None:
+            setattr(sys, name, Path(os.devnull).open("w"))  # noqa: SIM115  open to the end
     for stream in (sys.stdout, sys.stderr):
         with contextlib.suppress(AttributeError, ValueError):
             stream.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]

@@ -13,7 +13,7 @@ from typing import NoReturn, cast
 from syncd import __version__
 from syncd.cli import arguments as take
 from syncd.cli import dispatch, notes, output
-from syncd.errors import ExitCode, SyncdError
+from syncd.errors import CannotCreate, ExitCode, SyncdError
 
 _DESCRIPTION = "Keep a local, queryable copy of who gave which application access to what."
 
@@ -319,18 +319,30 @@ def entry(arguments: Sequence[str] | None = None) -> int:
             output.note(parser.format_help())
             return ExitCode.USAGE
         code = int(args.execute(args))
+    except output.OutputClosed:
+        code = ExitCode.OK
+    except KeyboardInterrupt:
+        code = ExitCode.INTERRUPTED
+    except SyncdError as error:
+        output.complain(error)
+        code = error.exit_code
+    except Exception as error:  # a bug: one event without local values, and its own exit code
+        _log_crash(error)
+        code = ExitCode.BUG
+    return _delivered(code)
+
+
+def _delivered(code: int) -> int:
+    """The exit code, once all that was printed has reached whoever reads, if it can."""
+    try:
         output.flush()
     except output.OutputClosed:
         output.abandon()
-        return ExitCode.OK
-    except KeyboardInterrupt:
-        return ExitCode.INTERRUPTED
-    except SyncdError as error:
-        output.complain(error)
-        return error.exit_code
-    except Exception as error:  # a bug: one event without local values, and its own exit code
-        _log_crash(error)
-        return ExitCode.BUG
+    except CannotCreate as error:
+        output.abandon()
+        if code == ExitCode.OK:
+            output.complain(error)
+            return error.exit_code
     return code
 
 

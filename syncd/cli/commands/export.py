@@ -88,20 +88,36 @@ def _taken(buffer: io.StringIO) -> bytes:
 
 @contextmanager
 def new_file(path: Path) -> Iterator[Write]:
-    """A file, 0640, that is there whole or not at all; an existing one is replaced."""
-    partial = path.with_name(f".{path.name}.{secrets.token_hex(4)}.part")
-    try:
-        descriptor = os.open(partial, os.O_CREAT | os.O_EXCL | os.O_WRONLY | os.O_CLOEXEC, 0o640)
-        with os.fdopen(descriptor, "wb") as file:
+    """A file, 0640, that is there whole or not at all; an existing one is replaced.
+
+    What is no ordinary file (a device, a pipe, a link to one) is written to as it is.
+    """
+    if path.exists() and (path.is_symlink() or not path.is_file()):
+        with _written(path), path.open("wb") as file:
             yield file.write
-            file.flush()
-            os.fsync(file.fileno())
-        partial.replace(path)
+        return
+    partial = path.parent / f".{path.name}.{secrets.token_hex(4)}.part"
+    try:
+        with _written(path):
+            flags = os.O_CREAT | os.O_EXCL | os.O_WRONLY | os.O_CLOEXEC
+            descriptor = os.open(partial, flags, 0o640)
+            with os.fdopen(descriptor, "wb") as file:
+                yield file.write
+                file.flush()
+                os.fsync(file.fileno())
+            partial.replace(path)
+    finally:
+        with suppress(OSError):
+            partial.unlink()
+
+
+@contextmanager
+def _written(path: Path) -> Iterator[None]:
+    """Turn what goes wrong with a file into an error that says what to do."""
+    try:
+        yield
     except OSError as error:
         raise CannotCreate(
             f"{path}: cannot be written: {error.strerror or error}; "
             "name a file in a directory that this user may write"
         ) from error
-    finally:
-        with suppress(OSError):
-            partial.unlink()
