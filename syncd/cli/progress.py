@@ -16,7 +16,7 @@ import threading
 import time
 from collections.abc import Callable
 from types import TracebackType
-from typing import Self, TextIO
+from typing import Self, TextIO, cast
 
 from rich.cells import cell_len
 from rich.console import Console, Group, RenderableType
@@ -90,6 +90,9 @@ class Display:
         """Leave the last state where it can be seen."""
 
 
+_ECHO = len("^C")
+"""Columns that stay free: what the terminal echoes must not begin a new line."""
+
 _STOPS = (Interrupted, KeyboardInterrupt)
 
 
@@ -110,7 +113,7 @@ class LiveDisplay(Display):
         )
 
     def _paint(self) -> RenderableType:
-        width, ascii_only = self._console.width, self._console.options.ascii_only
+        width, ascii_only = self._console.width - _ECHO, self._console.options.ascii_only
         now = self._clock()
         views = self.views()
         if self._left_as:
@@ -119,8 +122,9 @@ class LiveDisplay(Display):
 
     def print_above(self, text: str) -> None:
         """Print lines above the display."""
-        for each in text.splitlines():
-            self._console.print(Text(terminal_safe(each)), soft_wrap=True)
+        safe = "\n".join(terminal_safe(line) for line in text.splitlines())
+        for each in output.wrapped(safe, cast("TextIO", self._console.file)).split("\n"):
+            self._console.print(Text(each), soft_wrap=True)
 
     def __enter__(self) -> Self:
         self._live.start(refresh=True)

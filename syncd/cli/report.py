@@ -56,6 +56,7 @@ def fields(view: RunView) -> dict[str, Any]:
 
 def _endpoint_fields(view: EndpointView) -> dict[str, Any]:
     progress = view.progress
+    rate, left = (view.rate, view.left) if view.working else (None, None)
     return {
         "endpoint": progress.endpoint,
         "state": progress.state,
@@ -64,8 +65,8 @@ def _endpoint_fields(view: EndpointView) -> dict[str, Any]:
         "total": progress.total,
         "total_final": progress.total_final,
         "rows": progress.rows,
-        "rows_per_second": None if view.rate is None else round(view.rate, 1),
-        "seconds_left": None if view.left is None else round(view.left, 1),
+        "rows_per_second": None if rate is None else round(rate, 1),
+        "seconds_left": None if left is None else round(left, 1),
         "in_flight": progress.in_flight,
         "limit": progress.limit,
         "unreadable": progress.unreadable,

@@ -387,7 +387,7 @@ def test_init_writes_a_private_file_once(run: Run, tmp_path: Path) -> None:
     ended = run("-c", path, "init", "google_workspace")
     assert (ended.code, ended.err) == (0, "")
     assert "admin.directory.user.security" in ended.out
-    assert f"syncd -c '{path}' check --online" in ended.out
+    assert f"syncd -c '{path}' check --online\n" in ended.out
     assert stat.S_IMODE(path.stat().st_mode) & 0o027 == 0
     text = path.read_text()
     again = run("-c", path, "init", "google_workspace")

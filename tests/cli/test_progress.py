@@ -225,6 +225,25 @@ def test_lines_can_be_printed_above_the_live_display() -> None:
     assert "second\\x1b[2J" in stream.getvalue()
 
 
+def test_lines_above_are_wrapped_at_words(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLUMNS", "20")
+    stream = _Terminal()
+    with LiveDisplay(_console(20, stream), clock=lambda: 110.0) as display:
+        display.print_above("one two three four five")
+    lines = _CODES.sub("", stream.getvalue()).replace("\r", "").splitlines()
+    assert lines[:2] == ["one two three four", "five"]
+
+
+def test_what_the_terminal_echoes_has_room_behind_every_line() -> None:
+    stream = io.StringIO()
+    with LiveDisplay(_console(60, stream), clock=lambda: 110.0) as display:
+        display.add(going_on())
+        display._live.refresh()  # noqa: SLF001 (a frame while it goes on)
+        shown = _CODES.sub("", stream.getvalue()).replace("\r", "\n").split("\n")
+    assert max(cell_len(each.rstrip()) for each in shown) <= 58
+    assert max(cell_len(each) for each in shown) <= 58
+
+
 def test_the_display_refreshes_at_most_eight_times_a_second() -> None:
     assert REFRESHES_PER_SECOND <= 8
 

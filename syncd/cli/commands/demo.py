@@ -87,7 +87,7 @@ def _place(keep: Path | None) -> Iterator[Path]:
     """Where the database goes: the file that was named, or a folder of its own."""
     if keep is not None:
         if keep.exists():
-            raise CannotCreate(f"{keep}: exists already; name a file that does not")
+            raise CannotCreate(f"{keep}: there is such a file already; name another one")
         yield keep.absolute()
         return
     yield Path(tempfile.mkdtemp(prefix="syncd-demo-")) / "syncd.db"

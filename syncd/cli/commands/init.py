@@ -38,9 +38,12 @@ Next:
 {steps}
 
 then:
-  {command} check             reports every problem of the file
-  {command} check --online    tries the credentials and every permission
-  {command} sync --dry-run    shows what a first sync would bring
+  {command} check
+      reports every problem of the file
+  {command} check --online
+      tries the credentials and every permission
+  {command} sync --dry-run
+      shows what a first sync would bring
 """
 
 
@@ -84,7 +87,7 @@ def next_steps(path: Path, schema: ProviderSchema) -> str:
     steps = [
         *(_google_steps() if google else []),
         (
-            "put the key where syncd looks for it, readable by the user alone who runs syncd:\n"
+            "put the key where syncd finds it, for nobody but the user who runs syncd:\n"
             f"       install -d -m 0700 {DEFAULT_DIRECTORY}\n"
             f"       install -m 0600 {key_file} {place}"
         ),
@@ -101,9 +104,9 @@ def _google_steps() -> list[str]:
     return [
         "in the Google Cloud console, make a service account with a JSON key",
         (
-            "in the Google Admin console, under Security > Access and data control > API controls"
-            " >\n     Domain-wide delegation, give the account's client id these scopes:\n     "
-            + scopes
+            "in the Google Admin console, under Security > Access and data control >\n"
+            "     API controls > Domain-wide delegation, give the account's client id\n"
+            f"     these scopes:\n     {scopes}"
         ),
     ]
 
