@@ -179,6 +179,16 @@ async def test_tombstones_witness_for_live_users_only(acme: Driver) -> None:
     assert acme.ids("users") == ["1", "2"], "a tombstone adds and removes nothing by itself"
 
 
+async def test_how_much_a_listing_has_shown_tells_whether_it_grows(acme: Driver) -> None:
+    assert await acme.store.shown(acme.run, USERS) == 0
+    await acme.page(USERS, User("1"), User("2"), next="n")
+    await acme.page(USERS, User("2"), next="m")
+    assert await acme.store.shown(acme.run, USERS) == 2
+    await acme.page(DELETED, User("1"), User("never known"), next="n")
+    await acme.page(DELETED, User("1"), next="m")
+    assert await acme.store.shown(acme.run, DELETED) == 1
+
+
 async def test_tombstones_of_an_earlier_run_do_not_count(acme: Driver) -> None:
     await acme.page(USERS, User("1"))
     await acme.page(DELETED, User("1"))
