@@ -218,9 +218,7 @@ def test_another_customer_under_the_same_name(tmp_path: Path, config: Path) -> N
 
 
 def test_a_second_sync_of_the_same_organization_is_refused(tmp_path: Path) -> None:
-    with process.directory(
-        tmp_path / "server", "--users", "60", "--latency", "tokens=0.05"
-    ) as slow:
+    with process.directory(tmp_path / "server", "--users", "60", "--latency", "tokens=0.3") as slow:
         config = process.write_config(tmp_path, slow)
         first = process.start(config, "sync")
         while not slow.requests().get("tokens"):
